@@ -1,0 +1,32 @@
+package workfront
+
+import (
+	"crypto/rsa"
+	"fmt"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// Claims are the three claims that Workfront documents for its JWT, and the only ones that are sent (Adobe,
+// "Use the JWT flow in custom OAuth 2 applications").
+type Claims struct {
+	Issuer    string    // iss: the customer ID from the OAuth2 application's details, not the client ID
+	Subject   string    // sub: the ID of the user who added the public key
+	ExpiresAt time.Time // exp: a few minutes from now; whole seconds are sent
+}
+
+// Sign makes the assertion that is exchanged for a session: a JWT signed with RS256. It is a credential: it
+// must not be logged or returned to anyone.
+func Sign(key *rsa.PrivateKey, c Claims) (string, error) {
+	token := jwt.NewWithClaims(jwt.SigningMethodRS256, jwt.MapClaims{
+		"iss": c.Issuer,
+		"sub": c.Subject,
+		"exp": c.ExpiresAt.Unix(),
+	})
+	signed, err := token.SignedString(key)
+	if err != nil {
+		return "", fmt.Errorf("sign jwt: %w", err)
+	}
+	return signed, nil
+}

@@ -1,0 +1,156 @@
+package workfront
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"mime"
+	"net/http"
+	"regexp"
+	"strings"
+	"unicode"
+)
+
+// RefusedError says that Workfront understood a request and declined it: there is something for the one who
+// asked, or for the operator, to correct. Trying again as it is would not help.
+type RefusedError struct {
+	Status  int    // the HTTP status of the answer
+	Message string // what Workfront said, cut short and cleaned; "" if it said nothing that could be read
+}
+
+func (e *RefusedError) Error() string {
+	if e.Message == "" {
+		return fmt.Sprintf("workfront refused the request with HTTP status %d", e.Status)
+	}
+	return fmt.Sprintf("workfront refused the request with HTTP status %d: %s", e.Status, e.Message)
+}
+
+// UnavailableError says that Workfront could not be reached, is overloaded, or answered with something that is
+// no answer.
+type UnavailableError struct {
+	Reason string // for the operator: what was seen
+	// Transient: the same request may work later. It is true for connection failures, timeouts and the
+	// statuses 429, 502, 503 and 504, and false where an operator has to act (a certificate, a wrong host).
+	Transient bool
+	Err       error // the cause, if there is one
+}
+
+func (e *UnavailableError) Error() string { return "workfront is not available: " + e.Reason }
+
+// Unwrap returns the cause.
+func (e *UnavailableError) Unwrap() error { return e.Err }
+
+// IsTransient tells whether err is a failure of Workfront that may pass by itself.
+func IsTransient(err error) bool {
+	var u *UnavailableError
+	return errors.As(err, &u) && u.Transient
+}
+
+// maxMessage is how much of a message of Workfront's is passed on, in bytes: enough for a sentence, too little
+// for a page.
+const maxMessage = 300
+
+// A JWT begins with the base64url of `{"`, in each of its first two parts.
+var jwtLike = regexp.MustCompile(`eyJ[A-Za-z0-9_-]*(\.[A-Za-z0-9_-]*)*`)
+
+// refusal is what error bodies are known to look like: Workfront's API ({"error": {"class", "message"}}) and
+// OAuth 2 ({"error": "…", "error_description": "…"}, RFC 6749 section 5.2). How the exchange words its own is
+// not documented.
+type refusal struct {
+	Error       json.RawMessage `json:"error"`
+	Description string          `json:"error_description"`
+	Message     string          `json:"message"`
+}
+
+// errorMessage returns the readable part of an error body, without any of secrets, and whether the body holds
+// an error at all. Only known fields of a JSON object are read: the rest could be anything.
+func errorMessage(body []byte, secrets ...string) (message string, found bool) {
+	var r refusal
+	// A field of another type than expected leaves the others readable.
+	if err := json.Unmarshal(body, &r); err != nil {
+		var typeErr *json.UnmarshalTypeError
+		if !errors.As(err, &typeErr) {
+			return "", false
+		}
+	}
+	var parts []string
+	found = len(r.Error) > 0 && string(r.Error) != "null"
+	if found {
+		var text string
+		var object struct {
+			Class   string `json:"class"`
+			Message string `json:"message"`
+		}
+		if json.Unmarshal(r.Error, &text) == nil {
+			parts = append(parts, text)
+		} else if json.Unmarshal(r.Error, &object) == nil {
+			parts = append(parts, object.Class, object.Message)
+		}
+	}
+	parts = append(parts, r.Description, r.Message)
+	var said []string
+	for _, p := range parts {
+		if p = clean(p, secrets...); p != "" {
+			said = append(said, p)
+		}
+	}
+	return cut(strings.Join(said, ": ")), found
+}
+
+// clean makes text from outside fit for a log line or an error: secrets and anything like a JWT are taken out
+// before it is cut, so that no part of one is left, and control characters (which forge log lines and move
+// cursors) become spaces.
+func clean(s string, secrets ...string) string {
+	for _, secret := range secrets {
+		if secret != "" {
+			s = strings.ReplaceAll(s, secret, "[removed]")
+		}
+	}
+	s = jwtLike.ReplaceAllString(s, "[removed]")
+	s = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, s)
+	return cut(strings.Join(strings.Fields(s), " "))
+}
+
+func cut(s string) string {
+	if len(s) <= maxMessage {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxMessage], "") + "…"
+}
+
+// statusError makes the error for an answer whose HTTP status is not 2xx.
+func statusError(resp *http.Response, body []byte, secrets ...string) error {
+	status := resp.StatusCode
+	message, _ := errorMessage(body, secrets...)
+	switch {
+	case status >= 300 && status < 400:
+		return &UnavailableError{Reason: fmt.Sprintf("it answered with a redirect (HTTP status %d), which is never followed, "+
+			"because credentials would go along; check base_url", status)}
+	case status == http.StatusTooManyRequests:
+		return &UnavailableError{Reason: "it is overloaded or limits the number of calls (HTTP status 429)", Transient: true}
+	case status == http.StatusNotFound && message == "":
+		return &UnavailableError{Reason: "the host has no such page (HTTP status 404); check that base_url is your Workfront domain"}
+	case status >= 400 && status < 500:
+		return &RefusedError{Status: status, Message: message}
+	}
+	reason := fmt.Sprintf("it answered with HTTP status %d", status)
+	if message != "" {
+		reason += ": " + message
+	}
+	return &UnavailableError{Reason: reason, Transient: transientStatus(status)}
+}
+
+// notJSON makes the error for an answer of status 2xx whose body cannot be read as JSON.
+func notJSON(resp *http.Response) error {
+	kind, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	if err != nil {
+		kind = "unknown"
+	}
+	return &UnavailableError{Reason: fmt.Sprintf("it answered with HTTP status %d, but not with readable JSON (content type %s); "+
+		"check that base_url is your Workfront domain and no proxy or login page stands in between", resp.StatusCode, clean(kind))}
+}
