@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/vault/sdk/framework"
+	"github.com/hashicorp/vault/sdk/logical"
+
+	"vault-plugin-secrets-workfront/internal/session"
+	"vault-plugin-secrets-workfront/internal/workfront"
+)
+
+// operationPrefix begins the operation IDs of the OpenAPI document.
+const operationPrefix = "workfront"
+
+// backend is one mount of the secrets engine. One process serves many of them.
+type backend struct {
+	*framework.Backend
+	now      func() time.Time
+	storage  logical.Storage // for Clean, which comes without a request
+	broker   *session.Broker
+	settings settingsCache
+
+	// adminMu is held while config or keys are written, so that a key cannot be deleted while a config is
+	// written that names it. Token reads do not take it.
+	adminMu sync.Mutex
+}
+
+// Factory makes the secrets engine for one mount.
+func Factory(ctx context.Context, conf *logical.BackendConfig) (logical.Backend, error) {
+	b := newBackend(conf, time.Now)
+	if err := b.Setup(ctx, conf); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+func newBackend(conf *logical.BackendConfig, now func() time.Time) *backend {
+	b := &backend{
+		now:     now,
+		storage: conf.StorageView,
+		broker:  session.NewBroker(now, conf.Logger),
+	}
+	b.Backend = &framework.Backend{
+		BackendType:    logical.TypeLogical,
+		RunningVersion: version,
+		Help:           backendHelp,
+		Paths: []*framework.Path{
+			b.pathConfig(),
+			b.pathKeysList(),
+			b.pathKeys(),
+			b.pathKeysGenerate(),
+			b.pathKeysImport(),
+			b.pathToken(),
+			b.pathInfo(),
+		},
+		Secrets: []*framework.Secret{b.secretSession()},
+		PathsSpecial: &logical.Paths{
+			// Sessions are not among them: Vault's own lease entries hold the same tokens, and it would
+			// cost a seal operation for each read.
+			SealWrapStorage: []string{configKey, keyPrefix},
+		},
+		Invalidate:   b.invalidate,
+		PeriodicFunc: b.periodic,
+		Clean:        func(ctx context.Context) { b.broker.Close(ctx, b.storage) },
+	}
+	return b
+}
+
+// HandleExistenceCheck looks at the path alone. The framework would check the types of the fields here already, and
+// Vault would log its error, which quotes what was sent: a secret, if it was sent as a list or a map.
+func (b *backend) HandleExistenceCheck(ctx context.Context, req *logical.Request) (checkFound, exists bool, err error) {
+	pathOnly := *req
+	pathOnly.Data = nil
+	return b.Backend.HandleExistenceCheck(ctx, &pathOnly)
+}
+
+// HandleRequest gives errors the form in which Vault passes them on as they are meant.
+func (b *backend) HandleRequest(ctx context.Context, req *logical.Request) (*logical.Response, error) {
+	resp, err := b.Backend.HandleRequest(ctx, req)
+	var user *userError
+	var refused *workfront.RefusedError
+	var unavailable *workfront.UnavailableError
+	switch {
+	case err == nil:
+		return resp, nil
+	case errors.As(err, &user), errors.As(err, &refused):
+		return logical.ErrorResponse(err.Error()), nil
+	case errors.As(err, &unavailable):
+		return nil, logical.CodedError(http.StatusBadGateway, err.Error())
+	case strings.Contains(err.Error(), logical.ErrReadOnly.Error()):
+		// Vault forwards the request to the active node if it sees this very error; from storage it comes
+		// through the plugin's gRPC as text.
+		return nil, logical.ErrReadOnly
+	default:
+		return nil, err
+	}
+}
+
+// periodic runs about once a minute, on every node.
+func (b *backend) periodic(ctx context.Context, req *logical.Request) error {
+	if !b.WriteSafeReplicationState() {
+		return nil
+	}
+	return b.broker.Maintain(ctx, req.Storage)
+}
+
+// invalidate drops what is kept in memory of an entry that another node has written.
+func (b *backend) invalidate(_ context.Context, key string) {
+	if key == configKey || strings.HasPrefix(key, keyPrefix) {
+		b.settingsChanged()
+	}
+}
+
+// settingsChanged drops what was made from config and keys.
+func (b *backend) settingsChanged() {
+	b.settings.drop()
+	b.broker.Reset()
+}
+
+// userError is what the client got wrong: it becomes a 400 whose text arrives unadorned.
+type userError struct{ text string }
+
+func (e *userError) Error() string { return e.text }
+
+const backendHelp = `
+The Workfront secrets engine lends out short-lived Adobe Workfront sessions.
+
+It keeps the client secret and the RSA private key of a Workfront OAuth2
+application (a "Machine to Machine Application") in Vault. Reading "token"
+signs a JWT, exchanges it at Workfront and returns the access token, which is a
+Workfront session, under a Vault lease. When the lease ends, the session is
+logged out at Workfront. No client ever holds the client secret, the private
+key or the JWT.
+
+To set it up: generate a key at "keys/default/generate", upload its certificate
+to the OAuth2 application in Workfront, and write "config".
+`

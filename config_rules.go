@@ -1,0 +1,100 @@
+package main
+
+import (
+	"regexp"
+	"time"
+
+	"vault-plugin-secrets-workfront/internal/workfront"
+)
+
+const (
+	minSessionTTL = 10 * time.Second
+	maxSessionTTL = 32 * 24 * time.Hour
+)
+
+func configSetters(c *config) map[string]setter {
+	return map[string]setter{
+		fieldBaseURL:         setText(fieldBaseURL, &c.BaseURL, maxIDLength, true),
+		fieldClientID:        setText(fieldClientID, &c.ClientID, maxIDLength, true),
+		fieldClientSecret:    setText(fieldClientSecret, &c.ClientSecret, maxSecretLength, true),
+		fieldCustomerID:      setText(fieldCustomerID, &c.CustomerID, maxIDLength, true),
+		fieldUserID:          setText(fieldUserID, &c.UserID, maxIDLength, false),
+		fieldKey:             setText(fieldKey, &c.Key, maxIDLength, false),
+		fieldTTL:             setDuration(fieldTTL, &c.TTL, 0, maxDuration),
+		fieldMaxTTL:          setDuration(fieldMaxTTL, &c.MaxTTL, 0, maxDuration),
+		fieldJWTTTL:          setDuration(fieldJWTTTL, &c.JWTTTL, 30*time.Second, 10*time.Minute),
+		fieldSessionTTL:      setDuration(fieldSessionTTL, &c.SessionTTL, minSessionTTL, maxSessionTTL),
+		fieldAPIVersion:      setText(fieldAPIVersion, &c.APIVersion, maxIDLength, false),
+		fieldRequestTimeout:  setDuration(fieldRequestTimeout, &c.RequestTimeout, time.Second, time.Minute),
+		fieldMaxRetries:      setInt(fieldMaxRetries, &c.MaxRetries, 0, 5),
+		fieldCACert:          setCACert(&c.CACert),
+		fieldAllowCustomHost: setBool(&c.AllowCustomHost),
+	}
+}
+
+func setCACert(target *string) setter {
+	return func(value any) error {
+		text, _ := value.(string)
+		if len(text) > maxPEMLength {
+			return badField(fieldCACert, "is longer than 64 KiB; give only the CAs that Workfront's certificate is signed by")
+		}
+		if err := workfront.ParseCACert(text); err != nil {
+			return badField(fieldCACert, "%s", err)
+		}
+		*target = text
+		return nil
+	}
+}
+
+var apiVersionFormat = regexp.MustCompile(`^v[0-9]{1,3}\.[0-9]{1,2}$`)
+
+// check looks at the settings as a whole, and brings base_url into its normal form.
+func (c *config) check() error {
+	required := []struct{ name, value string }{
+		{fieldBaseURL, c.BaseURL}, {fieldClientID, c.ClientID}, {fieldClientSecret, c.ClientSecret}, {fieldCustomerID, c.CustomerID},
+	}
+	for _, r := range required {
+		if r.value == "" {
+			return badField(r.name, "is required; give it together with the other settings")
+		}
+	}
+	baseURL, err := workfront.ParseBaseURL(c.BaseURL, c.AllowCustomHost)
+	if err != nil {
+		return badField(fieldBaseURL, "%s", err)
+	}
+	c.BaseURL = baseURL
+	effective := c.withDefaults()
+	if err := checkName(fieldKey, effective.Key); err != nil {
+		return err
+	}
+	switch {
+	case !apiVersionFormat.MatchString(effective.APIVersion):
+		return badField(fieldAPIVersion, "is no version of Workfront's API; write it like %s", defaultAPIVersion)
+	case c.MaxTTL > 0 && c.TTL > c.MaxTTL:
+		return badField(fieldTTL, "(%s) must not be longer than max_ttl (%s)", short(c.TTL), short(c.MaxTTL))
+	case effective.JWTTTL < effective.RequestTimeout:
+		return badField(fieldJWTTTL, "(%s) must not be shorter than request_timeout (%s), or a late retry would present an expired JWT",
+			short(effective.JWTTTL), short(effective.RequestTimeout))
+	}
+	return nil
+}
+
+// checkMove keeps whoever may write config, but does not know the client secret, from having it sent elsewhere.
+func checkMove(old, c *config, secretSent bool) error {
+	if old.ClientSecret == "" || secretSent {
+		return nil
+	}
+	for _, f := range []struct {
+		name    string
+		changed bool
+	}{
+		{fieldBaseURL, old.BaseURL != c.BaseURL},
+		{fieldCACert, old.CACert != c.CACert},
+		{fieldAllowCustomHost, old.AllowCustomHost != c.AllowCustomHost},
+	} {
+		if f.changed {
+			return badField(f.name, "decides where the client secret is sent; to change it, give client_secret in the same request")
+		}
+	}
+	return nil
+}

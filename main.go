@@ -1,0 +1,31 @@
+// Command vault-plugin-secrets-workfront is a secrets engine for HashiCorp Vault that lends out short-lived Adobe
+// Workfront sessions. Vault starts it; it is of no use by itself.
+package main
+
+import (
+	"os"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/vault/api"
+	"github.com/hashicorp/vault/sdk/plugin"
+)
+
+func main() {
+	logger := hclog.New(&hclog.LoggerOptions{Output: os.Stderr, JSONFormat: true})
+	if err := serve(os.Args[1:]); err != nil {
+		logger.Error("plugin stopped", "error", err)
+		os.Exit(1)
+	}
+}
+
+func serve(args []string) error {
+	meta := &api.PluginAPIClientMeta{}
+	if err := meta.FlagSet().Parse(args); err != nil {
+		return err
+	}
+	return plugin.ServeMultiplex(&plugin.ServeOpts{
+		BackendFactoryFunc: Factory,
+		// A Vault without AutoMTLS gives the plugin its certificate this way.
+		TLSProviderFunc: api.VaultPluginTLSProvider(meta.GetTLSConfig()),
+	})
+}

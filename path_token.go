@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/vault/sdk/framework"
+	"github.com/hashicorp/vault/sdk/logical"
+
+	"vault-plugin-secrets-workfront/internal/session"
+	"vault-plugin-secrets-workfront/internal/workfront"
+)
+
+func (b *backend) pathToken() *framework.Path {
+	return &framework.Path{
+		Pattern:      "token",
+		DisplayAttrs: &framework.DisplayAttributes{OperationPrefix: operationPrefix, OperationSuffix: "token"},
+		Fields: map[string]*framework.FieldSchema{
+			fieldTTL: {
+				Type:         framework.TypeDurationSecond,
+				Description:  "Life of this lease, if another one than the configured is wanted. It is cut to the limits and to the life of the session.",
+				Query:        true,
+				DisplayAttrs: &framework.DisplayAttributes{Name: "Lease TTL"},
+			},
+		},
+		Operations: map[logical.Operation]framework.OperationHandler{
+			logical.ReadOperation: &framework.PathOperation{
+				Callback:  b.readToken,
+				Summary:   "Start a Workfront session and return its access token under a lease.",
+				Responses: ok("A leased access token.", tokenAnswerFields()),
+				// A node that cannot write would start a session and then be unable to record it.
+				ForwardPerformanceStandby:   true,
+				ForwardPerformanceSecondary: true,
+			},
+		},
+		HelpSynopsis:    `Start a Workfront session and return its access token under a lease.`,
+		HelpDescription: tokenDescription,
+	}
+}
+
+func tokenAnswerFields() map[string]*framework.FieldSchema {
+	return map[string]*framework.FieldSchema{
+		fieldAccessToken: {Type: framework.TypeString, Description: "The session, to be sent in the header sessionID.", DisplayAttrs: &framework.DisplayAttributes{Sensitive: true}},
+		fieldTokenType:   {Type: framework.TypeString, Description: "What Workfront calls the token: sessionID."},
+		fieldBaseURL:     {Type: framework.TypeString, Description: "Address of the Workfront that the session is for."},
+		fieldUserID:      {Type: framework.TypeString, Description: "ID of the Workfront user whose session it is."},
+		fieldSessionID:   {Type: framework.TypeString, Description: "Name of the session within this mount. It is no credential."},
+		fieldExpiresAt:   {Type: framework.TypeTime, Description: "When the session itself ends, however often the lease is renewed."},
+	}
+}
+
+func (b *backend) readToken(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
+	asked, err := askedTTL(d)
+	if err != nil {
+		return nil, err
+	}
+	s, err := b.resolve(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	ttl, warnings, err := framework.CalculateTTL(b.System(), asked, s.ttl, 0, s.maxTTL, 0, time.Time{})
+	if err != nil {
+		return nil, fmt.Errorf("calculate ttl: %w", err)
+	}
+	lease, err := b.broker.Issue(ctx, req.Storage, s.source)
+	if err != nil {
+		return nil, explainRefusal(err, s, req.MountPoint)
+	}
+	// A second less than the session, because Vault's clock for the lease starts a moment later.
+	left := lease.ExpiresAt.Sub(b.now()).Truncate(time.Second) - time.Second
+	if ttl > left {
+		ttl = left
+		warnings = append(warnings, fmt.Sprintf("the lease ends with its session, in %s", left))
+	}
+	resp := b.Secret(secretSessionType).Response(map[string]any{
+		fieldAccessToken: lease.Token,
+		fieldTokenType:   lease.TokenType,
+		fieldBaseURL:     s.source.Endpoint.BaseURL,
+		fieldUserID:      s.source.UserID,
+		fieldSessionID:   lease.SessionID,
+		fieldExpiresAt:   lease.ExpiresAt.UTC().Format(time.RFC3339),
+	}, internalData(lease, ttl))
+	resp.Secret.TTL = ttl
+	resp.Secret.MaxTTL = left
+	if s.maxTTL > 0 {
+		resp.Secret.MaxTTL = min(left, s.maxTTL)
+	}
+	resp.Secret.Renewable = ttl < left
+	if asked > 0 { // Whoever asked for nothing got what there is.
+		for _, w := range warnings {
+			resp.AddWarning(w)
+		}
+	}
+	return resp, nil
+}
+
+// askedTTL returns the TTL that the reader asks for, or 0.
+func askedTTL(d *framework.FieldData) (time.Duration, error) {
+	raw, sent := d.Raw[fieldTTL]
+	if !sent {
+		return 0, nil
+	}
+	asked, err := wholeSeconds(fieldTTL, raw)
+	if err != nil {
+		return 0, err
+	}
+	if asked < time.Second {
+		return 0, badField(fieldTTL, "must be at least 1s; leave it out for the configured one")
+	}
+	return asked, nil
+}
+
+// explainRefusal tells the operator what Workfront may have refused. How it words that is not documented, so the
+// candidates are all that went into the exchange.
+func explainRefusal(err error, s *settings, mount string) error {
+	var refused *workfront.RefusedError
+	if !errors.As(err, &refused) {
+		return err
+	}
+	return fmt.Errorf("%w; compare client_id, client_secret, customer_id and user_id of %sconfig with the OAuth2 application in Workfront, "+
+		"and check that it has the certificate of %skeys/%s among its public keys, added by that user", err, mount, mount, s.keyName)
+}
+
+// internalData is what Vault keeps with the lease and hands back for its renewal and revocation.
+func internalData(lease *session.Lease, ttl time.Duration) map[string]any {
+	return map[string]any{
+		internalVersion: leaseVersion,
+		internalSession: lease.SessionID,
+		internalLease:   lease.ID,
+		internalTTL:     ttl.String(),
+	}
+}
+
+const tokenDescription = `
+Signs a JWT, exchanges it at Workfront, and returns the access token under a
+lease. Send it in the header sessionID:
+
+  $ vault read workfront/token
+  $ curl -H "sessionID: $ACCESS_TOKEN" \
+      https://acme.my.workfront.com/attask/api/v22.0/user/search
+
+Each read starts a session of its own. When the lease ends or is revoked, the
+session is logged out. A lease never outlives its session.
+`

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/vault/sdk/framework"
+	"github.com/hashicorp/vault/sdk/logical"
+
+	"vault-plugin-secrets-workfront/internal/session"
+)
+
+// secretSessionType names the secret in every lease. It must never change: Vault could not revoke the leases of an
+// older plugin.
+const secretSessionType = "workfront_session"
+
+// What a lease holds besides the answer. Numbers are kept as text, because they change their type on the way through
+// Vault's JSON.
+const (
+	internalVersion = "version"
+	internalSession = "session_id"
+	internalLease   = "lease_id"
+	internalTTL     = "ttl"
+
+	leaseVersion = "1"
+)
+
+func (b *backend) secretSession() *framework.Secret {
+	return &framework.Secret{
+		Type:   secretSessionType,
+		Fields: tokenAnswerFields(),
+		Renew:  b.renewSession,
+		Revoke: b.revokeSession,
+	}
+}
+
+// renewSession extends a lease, to the end of its session at most. It needs no config.
+func (b *backend) renewSession(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
+	sessionID, err := leaseData(req, internalSession)
+	if err != nil {
+		return nil, err
+	}
+	record, err := b.broker.Session(ctx, req.Storage, sessionID)
+	if err != nil {
+		return nil, err
+	}
+	if record == nil || record.State != session.StateActive {
+		return nil, &userError{"the workfront session of this lease has ended; read a new token"}
+	}
+	left := record.ExpiresAt.Sub(b.now())
+	if left < session.MinLife {
+		return nil, &userError{fmt.Sprintf("the workfront session of this lease ends at %s and cannot be extended; read a new token",
+			record.ExpiresAt.UTC().Format(time.RFC3339))}
+	}
+	issuedFor, err := leaseData(req, internalTTL)
+	if err != nil {
+		return nil, err
+	}
+	ttl, err := time.ParseDuration(issuedFor)
+	if err != nil {
+		return nil, fmt.Errorf("read lease: %w", err)
+	}
+	// The increment that the client asks for is applied by Vault, which lets it override TTL, up to MaxTTL counted
+	// from the issue of the lease. And Vault keeps the secret that is returned, so it has to be the request's own.
+	renewed := req.Secret
+	renewed.TTL = min(ttl, left.Truncate(time.Second)-time.Second)
+	untilEnd := record.ExpiresAt.Sub(renewed.IssueTime).Truncate(time.Second) - time.Second
+	if renewed.MaxTTL <= 0 || renewed.MaxTTL > untilEnd {
+		renewed.MaxTTL = untilEnd
+	}
+	return &logical.Response{Secret: renewed}, nil
+}
+
+// revokeSession takes a lease off its session, and logs that out if it was the last one.
+func (b *backend) revokeSession(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
+	sessionID, err := leaseData(req, internalSession)
+	if err != nil {
+		return nil, err
+	}
+	leaseID, err := leaseData(req, internalLease)
+	if err != nil {
+		return nil, err
+	}
+	return nil, b.broker.Release(ctx, req.Storage, sessionID, leaseID)
+}
+
+func leaseData(req *logical.Request, name string) (string, error) {
+	if req.Secret == nil {
+		return "", errors.New("request holds no lease")
+	}
+	value, _ := req.Secret.InternalData[name].(string)
+	if value == "" {
+		return "", fmt.Errorf("lease holds no %s", name)
+	}
+	return value, nil
+}
