@@ -1,0 +1,160 @@
+package workfronttest
+
+import "time"
+
+// Stats counts what happened since the start. Each session that was started is in exactly one of four states, so at
+// every moment
+//
+//	Started = LoggedOut + Expired + Alive + Undelivered
+//
+// A session is Undelivered from its start until an answer that holds its token was written whole, and for good if
+// none is: also when its time passes, since no client can have known it. It leaves that state when a later exchange
+// delivers it after all (Behaviour.SameSession), or when it is logged out nevertheless. A client that goes away in
+// the instant in which its answer is written may be missed: TCP does not tell.
+type Stats struct {
+	// Exchanges are the requests to the exchange, whatever became of them.
+	Exchanges int `json:"exchanges"`
+	// Started are the exchanges that started a session.
+	Started int `json:"started"`
+	// Reissued are the exchanges that handed out a session which lived already.
+	Reissued int `json:"reissued"`
+	// Refused are the exchanges that the stand-in refused by its own rules, not by a fault.
+	Refused int `json:"refused"`
+	// LoggedOut are the sessions ended by a logout, or by EndSession.
+	LoggedOut int `json:"logged_out"`
+	// Expired are the delivered sessions that lived to their end.
+	Expired int `json:"expired"`
+	// Alive are the delivered sessions that live.
+	Alive int `json:"alive"`
+	// Undelivered are the sessions that no client was told of, dead or alive.
+	Undelivered int `json:"undelivered"`
+	// Logouts are the requests to the logout, whatever became of them.
+	Logouts int `json:"logouts"`
+	// APICalls are the requests to the rest of the API.
+	APICalls int `json:"api_calls"`
+	// Connections are the TCP connections that were accepted.
+	Connections int `json:"connections"`
+}
+
+// grant names whom a session was started for.
+type grant struct{ clientID, userID string }
+
+type ending int
+
+const (
+	alive ending = iota
+	loggedOut
+	expired
+)
+
+type session struct {
+	token      string
+	grant      grant
+	expires    time.Time
+	ending     ending
+	deliveries int // answers written whole that hold the token
+}
+
+// Stats returns the counters of this moment.
+func (s *Server) Stats() Stats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.now()
+	for _, e := range s.sessions {
+		s.expire(e, now)
+	}
+	stats := s.stats
+	stats.Connections = int(s.connections.Load())
+	return stats
+}
+
+// SessionAlive reports whether a token is good for API calls now.
+func (s *Server) SessionAlive(token string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.session(token) != nil
+}
+
+// ExpireSession ends a session as if its time had come. It reports whether there was one to end.
+func (s *Server) ExpireSession(token string) bool { return s.endSession(token, expired) }
+
+// EndSession ends a session as if somebody else had logged it out. It reports whether there was one to end.
+func (s *Server) EndSession(token string) bool { return s.endSession(token, loggedOut) }
+
+func (s *Server) endSession(token string, how ending) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.session(token)
+	if e == nil {
+		return false
+	}
+	s.end(e, how)
+	return true
+}
+
+// The functions below are called with s.mu held.
+
+// open starts a session, or finds the one to hand out again.
+func (s *Server) open(g grant) *session {
+	now := s.now()
+	if last := s.latest[g]; last != nil && s.behaviour.SameSession {
+		if s.expire(last, now); last.ending == alive {
+			s.stats.Reissued++
+			return last
+		}
+	}
+	e := &session{token: NewID(), grant: g, expires: now.Add(s.ttl)}
+	s.sessions[e.token] = e
+	s.latest[g] = e
+	s.stats.Started++
+	s.count(e, 1)
+	return e
+}
+
+// session finds a living session, or nil.
+func (s *Server) session(token string) *session {
+	e := s.sessions[token]
+	if e == nil {
+		return nil
+	}
+	if s.expire(e, s.now()); e.ending != alive {
+		return nil
+	}
+	return e
+}
+
+func (s *Server) expire(e *session, now time.Time) {
+	if e.ending == alive && !now.Before(e.expires) {
+		s.end(e, expired)
+	}
+}
+
+func (s *Server) end(e *session, how ending) {
+	s.count(e, -1)
+	e.ending = how
+	s.count(e, 1)
+	delete(s.sessions, e.token)
+	if s.latest[e.grant] == e {
+		delete(s.latest, e.grant)
+	}
+}
+
+func (s *Server) addDeliveries(e *session, n int) {
+	s.count(e, -1)
+	e.deliveries += n
+	s.count(e, 1)
+}
+
+// count adds n to the one counter that the session belongs to.
+func (s *Server) count(e *session, n int) {
+	switch {
+	case e.ending == loggedOut:
+		s.stats.LoggedOut += n
+	case e.deliveries == 0:
+		s.stats.Undelivered += n
+	case e.ending == expired:
+		s.stats.Expired += n
+	default:
+		s.stats.Alive += n
+	}
+}
