@@ -104,17 +104,21 @@ func (b *Broker) retryParked(ctx context.Context, l ledger, ids []string) error 
 		if record == nil || record.State != StateLogoutPending {
 			return l.delete(ctx, parkedPrefix+id)
 		}
+		leases, err := l.leases(ctx, record) // of a re-issue that failed
+		if err != nil {
+			return err
+		}
 		if !b.now().Before(record.retryUntil()) {
 			b.logger.Warn("session given up: it could not be logged out in time", "session_id", id, "base_url", record.Endpoint.BaseURL,
 				"parked_at", record.ParkedAt.Format(time.RFC3339))
-			return l.remove(ctx, record, nil)
+			return l.remove(ctx, record, leases)
 		}
 		if err := b.logout(ctx, record); err != nil {
 			b.logger.Debug("session still not logged out", "session_id", id, "base_url", record.Endpoint.BaseURL, "error", err)
 			return nil
 		}
 		b.logger.Info("session logged out that had been kept to be tried again", "session_id", id, "base_url", record.Endpoint.BaseURL)
-		return l.remove(ctx, record, nil)
+		return l.remove(ctx, record, leases)
 	})
 }
 

@@ -15,9 +15,9 @@ const recordVersion = 1
 type State string
 
 const (
-	// StateActive: the session is lent out.
+	// StateActive says that the session is lent out.
 	StateActive State = "active"
-	// StateLogoutPending: the session is to be logged out, and the last attempt did not succeed.
+	// StateLogoutPending says that the session is to be logged out, and the last attempt did not succeed.
 	StateLogoutPending State = "logout_pending"
 )
 

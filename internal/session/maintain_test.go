@@ -1,0 +1,331 @@
+package session_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"vault-plugin-secrets-workfront/internal/session"
+	"vault-plugin-secrets-workfront/internal/workfronttest"
+)
+
+// park issues a lease and releases it while Workfront does not log out.
+func (f *fixture) park() *session.Lease {
+	f.t.Helper()
+	lease := f.issue()
+	remove := f.server.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointLogout, Status: 500})
+	f.release(lease)
+	remove()
+	f.wantState(lease, session.StateLogoutPending)
+	return lease
+}
+
+func TestLogoutThatDoesNotSucceedIsParked(t *testing.T) {
+	answer := func(status int, body string) func(*fixture) {
+		return func(f *fixture) {
+			f.server.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointLogout, Status: status, Body: body})
+		}
+	}
+	tests := []struct {
+		name  string
+		fault func(*fixture)
+	}{
+		{"success false", answer(200, `{"data":{"success":false}}`)},
+		{"error in a 200", answer(200, `{"error":{"class":"c","message":"m"},"data":{"success":true}}`)},
+		{"html in a 200", answer(200, "<html>login</html>")},
+		{"empty 200", answer(200, "")},
+		{"forbidden", answer(403, `{"error":{"message":"no"}}`)},
+		{"server error", answer(500, "")},
+		{"overloaded", answer(503, "")},
+		{"redirect", answer(302, "")},
+		{"connection reset", func(f *fixture) {
+			f.server.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointLogout, Reset: workfronttest.ResetBeforeHandling})
+		}},
+		{"down", func(f *fixture) { f.server.Suspend() }},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			f := newFixture(t)
+			lease := f.issue()
+			tt.fault(f)
+			f.release(lease)
+			f.wantState(lease, session.StateLogoutPending)
+			f.wantAlive(lease, true)
+
+			f.release(lease) // a repeated revocation changes nothing
+			f.wantState(lease, session.StateLogoutPending)
+
+			f.maintain() // still broken
+			f.wantState(lease, session.StateLogoutPending)
+
+			f.server.ClearFaults()
+			if err := f.server.Resume(); err != nil {
+				t.Fatal(err)
+			}
+			f.clock.Advance(time.Minute)
+			f.broker = f.newBroker() // what is parked survives a restart
+			f.maintain()
+			f.wantAlive(lease, false)
+			f.wantEmptyLedger()
+		})
+	}
+}
+
+func TestKnownOutageParksAtOnce(t *testing.T) {
+	f := newFixture(t)
+	first, second, third := f.issue(), f.issue(), f.issue()
+	f.server.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointLogout, Status: 500})
+	f.release(first)
+	calls := f.server.Stats().Logouts
+	f.release(second)
+	if got := f.server.Stats().Logouts; got != calls {
+		t.Errorf("logouts after one failed: got %d more, want none", got-calls)
+	}
+	f.wantState(second, session.StateLogoutPending)
+
+	f.server.ClearFaults()
+	f.clock.Advance(time.Minute) // by then it is worth a try
+	f.release(third)
+	f.wantAlive(third, false)
+	f.maintain()
+	f.wantEmptyLedger()
+}
+
+func TestSessionPastItsAssumedEndIsNotDroppedUntried(t *testing.T) {
+	f := newFixture(t)
+	f.behave(func(b *workfronttest.Behaviour) { b.ExpiresIn = pointer(workfronttest.OmitExpiresIn) })
+	first, second := f.issue(), f.issue()
+	f.clock.Advance(time.Hour)
+	f.server.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointLogout, Status: 500, Times: 1})
+	f.release(first) // finds out that the endpoint is down
+	f.release(second)
+	f.wantState(second, session.StateLogoutPending)
+	f.clock.Advance(time.Minute)
+	f.maintain()
+	f.wantEmptyLedger()
+}
+
+func TestParkedSessionIsGivenUp(t *testing.T) {
+	tests := []struct {
+		name      string
+		expiresIn string
+		after     time.Duration
+		kept      bool
+	}{
+		{"before the stated end", "7200", 2*time.Hour - time.Second, true},
+		{"at the stated end", "7200", 2 * time.Hour, false},
+		{"past the assumed end", workfronttest.OmitExpiresIn, time.Hour, true},
+		{"before 24 hours", workfronttest.OmitExpiresIn, 24*time.Hour - time.Second, true},
+		{"after 24 hours", workfronttest.OmitExpiresIn, 24 * time.Hour, false},
+		{"after 24 hours, before the stated end", "172800", 24 * time.Hour, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			f := newFixture(t)
+			f.behave(func(b *workfronttest.Behaviour) { b.ExpiresIn = pointer(tt.expiresIn) })
+			lease := f.park()
+			f.server.Suspend()
+			f.clock.Advance(tt.after)
+			f.maintain()
+			if tt.kept {
+				f.wantState(lease, session.StateLogoutPending)
+			} else {
+				f.wantEmptyLedger()
+			}
+		})
+	}
+}
+
+func TestParkedSessionHandedOutAgainIsLive(t *testing.T) {
+	f := newFixture(t)
+	f.behave(func(b *workfronttest.Behaviour) { b.SameSession = true })
+	parked := f.park()
+	again := f.issue()
+	if again.SessionID != parked.SessionID {
+		t.Fatal("the stand-in did not hand out the same session")
+	}
+	f.wantState(again, session.StateActive)
+	f.clock.Advance(time.Minute)
+	f.maintain()
+	f.release(parked) // its lease has gone before
+	f.wantAlive(again, true)
+	f.release(again)
+	f.wantAlive(again, false)
+	f.wantEmptyLedger()
+}
+
+func TestMaintainDropsWhatHasEnded(t *testing.T) {
+	tests := []struct {
+		name      string
+		expiresIn string
+		logouts   int
+	}{
+		{"stated: dropped without a call", "1800", 0},
+		{"assumed: one attempt", workfronttest.OmitExpiresIn, 1},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			f := newFixture(t)
+			f.behave(func(b *workfronttest.Behaviour) { b.SameSession, b.ExpiresIn = true, pointer(tt.expiresIn) })
+			f.issue()
+			lease := f.issue() // a second lease on it
+			f.clock.Advance(29 * time.Minute)
+			f.maintain()
+			f.wantState(lease, session.StateActive)
+
+			f.clock.Advance(15 * time.Minute)
+			f.maintain()
+			f.wantEmptyLedger()
+			if got := f.server.Stats().Logouts; got != tt.logouts {
+				t.Errorf("logouts: got %d, want %d", got, tt.logouts)
+			}
+			f.release(lease)
+			f.wantEmptyLedger()
+		})
+	}
+}
+
+func TestMaintainDropsIndexEntriesThatLeadNowhere(t *testing.T) {
+	f := newFixture(t)
+	lease := f.issue()
+	f.storage.put(t, "expiry/1/"+lease.SessionID, "{}") // from a session whose end was moved
+	f.storage.put(t, "expiry/1/0123456789abcdef", "{}") // from a crash before the session was written
+	f.storage.put(t, "expiry/odd/0123456789abcdef", "{}")
+	f.storage.put(t, "parked/"+lease.SessionID, "{}") // from a session that was handed out again
+	f.storage.put(t, "parked/0123456789abcdef", "{}")
+	f.maintain()
+	f.wantState(lease, session.StateActive)
+	f.release(lease)
+	if err := f.storage.Delete(t.Context(), "expiry/odd/0123456789abcdef"); err != nil {
+		t.Fatal(err)
+	}
+	f.wantEmptyLedger()
+}
+
+// What the periodic job costs must not grow with the number of live sessions.
+func TestMaintainDoesNotReadWhatLives(t *testing.T) {
+	cost := func(sessions int) int64 {
+		f := newFixture(t)
+		for range sessions {
+			f.issue()
+		}
+		before := f.storage.calls.Load()
+		f.maintain()
+		return f.storage.calls.Load() - before
+	}
+	if one, many := cost(1), cost(50); one != many {
+		t.Errorf("storage calls with 50 live sessions: got %d, want %d as with one", many, one)
+	}
+}
+
+func TestMaintainOnAStandbyDoesNothing(t *testing.T) {
+	f := newFixture(t)
+	f.park()
+	calls := f.server.Stats().Logouts
+	f.storage.readOnly.Store(true)
+	f.clock.Advance(time.Minute)
+	f.maintain()
+	if got := f.server.Stats().Logouts; got != calls {
+		t.Errorf("logouts sent by a node that cannot write: got %d, want none", got-calls)
+	}
+	f.storage.heal()
+	f.maintain()
+	f.wantEmptyLedger()
+}
+
+func TestMaintainReportsStorageFaults(t *testing.T) {
+	tests := []struct {
+		name string
+		fail func(*faultyStorage)
+	}{
+		{"reads fail", func(s *faultyStorage) { s.failGets.Store(true) }},
+		{"writes fail", func(s *faultyStorage) { s.writesLeft.Store(0) }},
+		{"later writes fail", func(s *faultyStorage) { s.writesLeft.Store(1) }},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			f := newFixture(t)
+			f.park()
+			f.clock.Advance(time.Minute)
+			tt.fail(f.storage)
+			if err := f.broker.Maintain(t.Context(), f.storage); err == nil {
+				t.Error("got no error")
+			}
+			f.storage.heal()
+			f.maintain()
+			f.wantEmptyLedger()
+		})
+	}
+}
+
+func TestCloseTriesOnceMoreAndReports(t *testing.T) {
+	f := newFixture(t)
+	lease := f.park()
+	f.clock.Advance(time.Minute)
+	f.broker.Close(t.Context(), f.storage)
+	f.wantAlive(lease, false)
+	f.wantEmptyLedger()
+}
+
+func TestCloseLogsWhatRemains(t *testing.T) {
+	f := newFixture(t)
+	var log logBuffer
+	f.broker = session.NewBroker(f.clock.Now, log.logger())
+	lease := f.park()
+	f.server.Suspend()
+	f.broker.Close(t.Context(), f.storage)
+	for _, want := range []string{"sessions=1", "until=" + lease.ExpiresAt.Format(time.RFC3339)} {
+		if !containsAny(log.String(), want) {
+			t.Errorf("log holds no %q:\n%s", want, log.String())
+		}
+	}
+	if containsAny(log.String(), lease.Token) {
+		t.Error("the log holds a session")
+	}
+}
+
+func TestCloseDoesNotWaitWithoutEnd(t *testing.T) {
+	f := newFixture(t)
+	f.server.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointExchange, Hang: workfronttest.HangBeforeHandling})
+	entered := make(chan struct{})
+	f.server.OnEvent(func(workfronttest.Event) { close(entered) })
+	ctx, leave := context.WithCancel(t.Context())
+	defer leave()
+	go func() { _, _ = f.broker.Issue(ctx, f.storage, f.source) }()
+	<-entered
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	f.broker.Close(cancelled, f.storage) // returns although the exchange hangs
+}
+
+func TestReleaseEndsWithItsContext(t *testing.T) {
+	f := newFixture(t)
+	lease := f.issue()
+	ctx, cancel := context.WithCancel(t.Context())
+	f.server.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointLogout, Hang: workfronttest.HangBeforeHandling})
+	f.server.OnEvent(func(workfronttest.Event) { cancel() })
+	if err := f.broker.Release(ctx, f.storage, lease.SessionID, lease.ID); err == nil {
+		t.Error("a revocation that was cut off must be repeated, but got no error")
+	}
+	f.server.OnEvent(nil)
+	f.server.ClearFaults()
+	f.release(lease)
+	f.wantAlive(lease, false)
+	f.wantEmptyLedger()
+}
+
+func TestResetKeepsSessionsRevocable(t *testing.T) {
+	f := newFixture(t)
+	lease := f.issue()
+	f.broker.Reset()
+	f.release(lease)
+	f.wantAlive(lease, false)
+}
+
+func ExampleRecord_ID() {
+	r := session.Record{Token: "not in the ID"}
+	r.Endpoint.BaseURL = "https://acme.my.workfront.com"
+	fmt.Println(r.ID())
+	// Output: d0f06b2a88ff2aa4aabb7a3488c875c9
+}

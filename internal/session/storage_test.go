@@ -1,0 +1,259 @@
+package session_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"vault-plugin-secrets-workfront/internal/session"
+	"vault-plugin-secrets-workfront/internal/workfronttest"
+)
+
+// logBuffer keeps a log for a test.
+type logBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *logBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
+func (b *logBuffer) logger() hclog.Logger {
+	return hclog.New(&hclog.LoggerOptions{Output: b, Level: hclog.Trace})
+}
+
+// forEveryWrite runs do again and again, with storage that fails one write later each time, until it does not fail.
+func forEveryWrite(t *testing.T, do func(t *testing.T, f *fixture) (failed bool)) {
+	t.Helper()
+	for _, carriedOut := range []bool{false, true} {
+		for n := int64(0); ; n++ {
+			failed := false
+			t.Run(fmt.Sprintf("write %d fails, carried out %t", n+1, carriedOut), func(t *testing.T) {
+				f := newFixture(t)
+				f.storage.afterWrite.Store(carriedOut)
+				f.storage.writesLeft.Store(n)
+				failed = do(t, f)
+			})
+			if !failed {
+				if n == 0 {
+					t.Error("nothing was written, so nothing was tested")
+				}
+				break
+			}
+		}
+	}
+}
+
+func TestIssueLeaksNothingWhenStorageFails(t *testing.T) {
+	forEveryWrite(t, func(t *testing.T, f *fixture) bool {
+		lease, err := f.broker.Issue(t.Context(), f.storage, f.source)
+		f.storage.heal()
+		if err == nil {
+			f.release(lease)
+			return false
+		}
+		if !errors.Is(err, errStorage) {
+			t.Errorf("got %v, want the storage error", err)
+		}
+		if stats := f.server.Stats(); stats.Started != 1 || stats.Alive != 0 {
+			t.Errorf("sessions: got %+v, want the one that was started to be logged out", stats)
+		}
+		f.clock.Advance(2 * time.Hour)
+		f.maintain() // drops index entries that lead nowhere
+		f.wantEmptyLedger()
+		return true
+	})
+}
+
+func TestIssueLeaksNothingWhenStorageAndLogoutFail(t *testing.T) {
+	forEveryWrite(t, func(t *testing.T, f *fixture) bool {
+		f.server.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointLogout, Status: 503})
+		lease, err := f.broker.Issue(t.Context(), f.storage, f.source)
+		f.server.ClearFaults()
+		f.clock.Advance(time.Minute)
+		if err == nil {
+			f.storage.heal()
+			f.release(lease)
+			return false
+		}
+		f.storage.readOnly.Store(true)
+		f.maintain() // as on a node that lost leadership: what is kept in memory stays there
+		f.storage.heal()
+		f.maintain()
+		if stats := f.server.Stats(); stats.Alive != 0 {
+			t.Errorf("sessions left at workfront after maintenance: got %+v, want none alive", stats)
+		}
+		f.clock.Advance(2 * time.Hour)
+		f.maintain()
+		f.wantEmptyLedger()
+		return true
+	})
+}
+
+// A clean-up must not log out a session that the ledger holds for another lease.
+func TestFailedReissueSparesTheOtherLease(t *testing.T) {
+	states := map[string]func(f *fixture) *session.Lease{
+		"active": (*fixture).issue,
+		"parked": (*fixture).park,
+	}
+	for name, prepare := range states {
+		t.Run(name, func(t *testing.T) {
+			for _, carriedOut := range []bool{false, true} {
+				for n := int64(0); ; n++ {
+					f := newFixtureWithTTL(t, 4*time.Hour)
+					f.behave(func(b *workfronttest.Behaviour) { b.SameSession, b.ExpiresIn = true, pointer("7200") })
+					first := prepare(f)
+					f.clock.Advance(time.Hour) // so that the end, and the place in the index, moves
+					f.storage.afterWrite.Store(carriedOut)
+					f.storage.writesLeft.Store(n)
+					second, err := f.broker.Issue(t.Context(), f.storage, f.source)
+					f.storage.heal()
+					if err == nil {
+						f.release(second)
+					}
+					if name == "active" {
+						f.wantAlive(first, true)
+						f.release(first)
+					}
+					f.clock.Advance(time.Minute)
+					f.maintain()
+					if stats := f.server.Stats(); err == nil && stats.Alive != 0 {
+						t.Errorf("write %d: sessions left at workfront: got %+v, want none alive", n+1, stats)
+					}
+					f.clock.Advance(24 * time.Hour)
+					f.maintain()
+					f.wantEmptyLedger()
+					if err == nil {
+						break
+					}
+				}
+			}
+		})
+	}
+}
+
+func TestUnreadableLedgerKeepsTheSessionForLater(t *testing.T) {
+	for _, held := range []bool{false, true} {
+		t.Run(fmt.Sprintf("held by a lease %t", held), func(t *testing.T) {
+			f := newFixture(t)
+			f.behave(func(b *workfronttest.Behaviour) { b.SameSession = true })
+			var first *session.Lease
+			if held {
+				first = f.issue()
+			}
+			f.storage.failGets.Store(true)
+			if _, err := f.broker.Issue(t.Context(), f.storage, f.source); !errors.Is(err, errStorage) {
+				t.Errorf("got %v, want the storage error", err)
+			}
+			f.storage.heal()
+			f.maintain()
+			if got := f.server.Stats().Alive == 1; got != held {
+				t.Errorf("session alive: got %t, want %t", got, held)
+			}
+			if held {
+				f.release(first)
+				f.wantAlive(first, false)
+			}
+			f.wantEmptyLedger()
+		})
+	}
+}
+
+// Vault repeats a revocation that failed, so each must be able to go on where the one before stopped.
+func TestReleaseCanBeRepeated(t *testing.T) {
+	shapes := map[string]func(f *fixture){
+		"logged out": func(*fixture) {},
+		"parked": func(f *fixture) {
+			f.server.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointLogout, Status: 500})
+		},
+	}
+	for name, prepare := range shapes {
+		for _, leases := range []int{1, 3} {
+			t.Run(fmt.Sprintf("%s, %d leases", name, leases), func(t *testing.T) {
+				for n := int64(0); ; n++ {
+					f := newFixture(t)
+					f.behave(func(b *workfronttest.Behaviour) { b.SameSession = true })
+					var all []*session.Lease
+					for range leases {
+						all = append(all, f.issue())
+					}
+					prepare(f)
+					f.storage.writesLeft.Store(n)
+					failed := false
+					for _, l := range all {
+						if err := f.broker.Release(t.Context(), f.storage, l.SessionID, l.ID); err != nil {
+							failed = true
+						}
+					}
+					f.storage.heal()
+					for _, l := range all {
+						f.release(l)
+					}
+					f.server.ClearFaults()
+					f.clock.Advance(time.Minute)
+					f.maintain()
+					if stats := f.server.Stats(); stats.Alive != 0 {
+						t.Errorf("write %d: got %+v, want no session alive", n+1, stats)
+					}
+					f.clock.Advance(2 * time.Hour)
+					f.maintain()
+					f.wantEmptyLedger()
+					if !failed {
+						break
+					}
+				}
+			})
+		}
+	}
+}
+
+func TestReleaseReportsUnreadableStorage(t *testing.T) {
+	f := newFixture(t)
+	lease := f.issue()
+	f.storage.failGets.Store(true)
+	if err := f.broker.Release(t.Context(), f.storage, lease.SessionID, lease.ID); !errors.Is(err, errStorage) {
+		t.Errorf("got %v, want the storage error", err)
+	}
+	f.storage.heal()
+	f.storage.put(t, "session/"+lease.SessionID, "no json")
+	if err := f.broker.Release(t.Context(), f.storage, lease.SessionID, lease.ID); err == nil {
+		t.Error("a damaged entry gave no error")
+	}
+}
+
+// The reader leaves, and storage fails when the session is to be ended again.
+func TestReaderLeavesAndStorageFails(t *testing.T) {
+	f := newFixture(t)
+	var log logBuffer
+	f.broker = session.NewBroker(f.clock.Now, log.logger())
+	ctx, leave := context.WithCancel(t.Context())
+	f.server.OnEvent(func(e workfronttest.Event) {
+		if e.Kind == workfronttest.ExchangeAnswered {
+			leave()
+			f.storage.writesLeft.Store(2) // those that record the session
+		}
+	})
+	f.server.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointLogout, Status: 500})
+	_, _ = f.broker.Issue(ctx, f.storage, f.source)
+	eventually(t, "the log says so", func() bool { return containsAny(log.String(), "could not be logged out") })
+	f.storage.heal()
+	f.server.ClearFaults()
+	f.clock.Advance(2 * time.Hour)
+	f.maintain()
+	f.wantEmptyLedger()
+}
