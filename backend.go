@@ -88,7 +88,7 @@ func (b *backend) HandleRequest(ctx context.Context, req *logical.Request) (*log
 	var unavailable *workfront.UnavailableError
 	switch {
 	case err == nil:
-		return resp, nil
+		return orNothing(resp), nil
 	case errors.As(err, &user), errors.As(err, &refused):
 		return logical.ErrorResponse(err.Error()), nil
 	case errors.As(err, &unavailable):
@@ -100,6 +100,16 @@ func (b *backend) HandleRequest(ctx context.Context, req *logical.Request) (*log
 	default:
 		return nil, err
 	}
+}
+
+// orNothing turns an answer that says nothing into none: Vault then answers 204, and its command line "Success!". The
+// handlers of writes return an empty answer all the same, because the framework puts its warning about unknown fields
+// into an answer only.
+func orNothing(resp *logical.Response) *logical.Response {
+	if resp != nil && len(resp.Data) == 0 && len(resp.Warnings) == 0 && resp.Secret == nil {
+		return nil
+	}
+	return resp
 }
 
 // periodic runs about once a minute, on every node.

@@ -1,0 +1,263 @@
+package main
+
+import (
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/vault/sdk/logical"
+
+	"vault-plugin-secrets-workfront/internal/signingkey"
+)
+
+func pkcs8(t *testing.T, key any) string {
+	t.Helper()
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+}
+
+// openssl runs a command of OpenSSL's, which the tests need, and returns what it writes to -out.
+func openssl(t *testing.T, args ...string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "out.pem")
+	if out, err := exec.CommandContext(t.Context(), "openssl", append(args, "-out", file)...).CombinedOutput(); err != nil {
+		t.Fatalf("openssl %v: %v\n%s", args, err, out)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// Rule: bad input gets a 400 that names the field, says what is wrong and what to do; nothing is stored in part.
+func TestBadInput(t *testing.T) {
+	const update, patch, read = logical.UpdateOperation, logical.PatchOperation, logical.ReadOperation
+	long := func(n int) string { return strings.Repeat("x", n) }
+	private := testKeyPEM(t)
+	rsa1024, err := rsa.GenerateKey(rand.Reader, 1024)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, ed, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := signingkey.Generate(2048, signingkey.Certification{CommonName: "other", Now: time.Now(), TTL: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	public, err := testKey().PublicPEM()
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificate := testKey().CertificatePEM()
+	encrypted := openssl(t, "genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-aes256", "-pass", "pass:secret")
+
+	config := func(field string, value any) map[string]any { return map[string]any{field: value} }
+	key := func(text string) map[string]any { return map[string]any{fieldPrivateKey: text} }
+	withCertificate := func(text string) map[string]any {
+		return map[string]any{fieldPrivateKey: private, fieldCertificate: text}
+	}
+	tests := []struct {
+		name string
+		op   logical.Operation
+		path string
+		data map[string]any
+		want []string
+	}{
+		// config: text
+		{"base_url empty", update, "config", config(fieldBaseURL, ""), []string{"base_url", "must not be empty"}},
+		{"base_url null", patch, "config", config(fieldBaseURL, nil), []string{"base_url", "must not be empty"}},
+		{"base_url null in an update", update, "config", config(fieldBaseURL, nil), []string{"base_url", "null", "vault patch"}},
+		{"base_url http", update, "config", config(fieldBaseURL, "http://acme.my.workfront.com"), []string{"base_url", "https://"}},
+		{"base_url with a path", update, "config", config(fieldBaseURL, "https://acme.my.workfront.com/attask"), []string{"base_url", "path"}},
+		{"base_url elsewhere", patch, "config", config(fieldBaseURL, "https://workfront.com.evil.example"), []string{"base_url", "allow_custom_host"}},
+		{"base_url with a port", patch, "config", config(fieldBaseURL, "https://acme.my.workfront.com:8443"), []string{"base_url", "port"}},
+		{"base_url a map", update, "config", config(fieldBaseURL, map[string]any{"a": 1}), []string{"base_url"}},
+		{"base_url too long", update, "config", config(fieldBaseURL, "https://"+long(300)), []string{"base_url", "256"}},
+		{"client_id empty", update, "config", config(fieldClientID, ""), []string{"client_id", "must not be empty"}},
+		{"client_id too long", update, "config", config(fieldClientID, long(257)), []string{"client_id", "256"}},
+		{"client_id a list", update, "config", config(fieldClientID, []any{"a", "b"}), []string{"client_id"}},
+		{"client_id with a line break", update, "config", config(fieldClientID, "a\r\nHost: evil"), []string{"client_id", "line break"}},
+		{"client_id not UTF-8", update, "config", config(fieldClientID, "a\xff"), []string{"client_id", "control character"}},
+		{"client_secret empty", update, "config", config(fieldClientSecret, ""), []string{"client_secret", "must not be empty"}},
+		{"client_secret null", patch, "config", config(fieldClientSecret, nil), []string{"client_secret", "must not be empty"}},
+		{"client_secret too long", update, "config", config(fieldClientSecret, long(4097)), []string{"client_secret", "4096"}},
+		{"client_secret with the line end of a file", update, "config", config(fieldClientSecret, "secret\n"), []string{"client_secret", "@file"}},
+		{"client_secret with a space behind", update, "config", config(fieldClientSecret, "secret "), []string{"client_secret", "space"}},
+		{"client_secret a map", update, "config", config(fieldClientSecret, map[string]any{"a": 1}), []string{"client_secret"}},
+		{"customer_id empty", update, "config", config(fieldCustomerID, ""), []string{"customer_id", "must not be empty"}},
+		{"customer_id too long", update, "config", config(fieldCustomerID, long(257)), []string{"customer_id", "256"}},
+		{"user_id too long", update, "config", config(fieldUserID, long(257)), []string{"user_id", "256"}},
+		{"user_id with a control character", update, "config", config(fieldUserID, "a\x00b"), []string{"user_id", "control character"}},
+		{"key with a slash", update, "config", config(fieldKey, "a/b"), []string{"key", "letters"}},
+		{"key with two dots", update, "config", config(fieldKey, "a..b"), []string{"key", "letters"}},
+		{"key too long", update, "config", config(fieldKey, long(49)), []string{"key", "48"}},
+		{"api_version without v", update, "config", config(fieldAPIVersion, "22.0"), []string{"api_version", "v22.0"}},
+		{"api_version a path", update, "config", config(fieldAPIVersion, "v22.0/../x"), []string{"api_version", "v22.0"}},
+		{"ca_cert no PEM", update, "config", config(fieldCACert, "nonsense"), []string{"ca_cert", "BEGIN CERTIFICATE"}},
+		{"ca_cert a key", update, "config", config(fieldCACert, private), []string{"ca_cert", "BEGIN CERTIFICATE"}},
+		{"ca_cert too long", update, "config", config(fieldCACert, long(64<<10+1)), []string{"ca_cert", "64 KiB"}},
+		// config: durations, numbers, booleans
+		{"ttl no duration", update, "config", config(fieldTTL, "soon"), []string{"ttl"}},
+		{"ttl below a second", update, "config", config(fieldTTL, "500ms"), []string{"ttl", "whole number of seconds"}},
+		{"ttl with a fraction", update, "config", config(fieldTTL, 1.5), []string{"ttl", "whole number of seconds"}},
+		{"ttl with a fraction, text", update, "config", config(fieldTTL, "1.5s"), []string{"ttl", "whole number of seconds"}},
+		{"ttl negative", update, "config", config(fieldTTL, "-5m"), []string{"ttl"}},
+		{"ttl negative below a second", update, "config", config(fieldTTL, "-500ms"), []string{"ttl", "whole number of seconds"}},
+		{"ttl absurd", update, "config", config(fieldTTL, "100000h"), []string{"ttl", "ten years"}},
+		{"ttl overflowing", update, "config", config(fieldTTL, json.Number("99999999999999999")), []string{"ttl"}},
+		{"ttl a map", update, "config", config(fieldTTL, map[string]any{}), []string{"ttl"}},
+		{"max_ttl no duration", update, "config", config(fieldMaxTTL, "x"), []string{"max_ttl"}},
+		{"max_ttl below a second", update, "config", config(fieldMaxTTL, "1ms"), []string{"max_ttl", "whole number of seconds"}},
+		{"jwt_ttl too small", update, "config", config(fieldJWTTTL, "29s"), []string{"jwt_ttl", "30s and 10m"}},
+		{"jwt_ttl zero", update, "config", config(fieldJWTTTL, 0), []string{"jwt_ttl", "30s and 10m"}},
+		{"jwt_ttl too large", update, "config", config(fieldJWTTTL, "11m"), []string{"jwt_ttl", "30s and 10m"}},
+		{"session_ttl too small", update, "config", config(fieldSessionTTL, "9s"), []string{"session_ttl", "10s"}},
+		{"session_ttl too large", update, "config", config(fieldSessionTTL, "769h"), []string{"session_ttl", "768h"}},
+		{"request_timeout too small", update, "config", config(fieldRequestTimeout, 0), []string{"request_timeout", "1s and 1m"}},
+		{"request_timeout too large", update, "config", config(fieldRequestTimeout, "61s"), []string{"request_timeout", "1s and 1m"}},
+		{"max_retries negative", update, "config", config(fieldMaxRetries, -1), []string{"max_retries", "0 and 5"}},
+		{"max_retries too large", update, "config", config(fieldMaxRetries, 6), []string{"max_retries", "0 and 5"}},
+		{"max_retries no number", update, "config", config(fieldMaxRetries, "many"), []string{"max_retries"}},
+		{"allow_custom_host no bool", update, "config", config(fieldAllowCustomHost, "perhaps"), []string{"allow_custom_host"}},
+		// config: contradictions
+		{"ttl longer than max_ttl", update, "config", map[string]any{fieldTTL: "2h", fieldMaxTTL: "1h"}, []string{"ttl", "max_ttl"}},
+		{"jwt_ttl shorter than request_timeout", update, "config", map[string]any{fieldJWTTTL: "30s", fieldRequestTimeout: "31s"}, []string{"jwt_ttl", "request_timeout"}},
+		{"allow_custom_host withdrawn", update, "config", map[string]any{
+			fieldBaseURL: "https://gateway.example", fieldAllowCustomHost: false, fieldClientSecret: "s",
+		}, []string{"base_url", "allow_custom_host"}},
+		// keys: names
+		{"name with two dots", update, "keys/a..b/generate", nil, []string{"name", "letters"}},
+		{"name with a dot in front", update, "keys/.a/generate", nil, []string{"name", "letters"}},
+		{"name with a space", update, "keys/a b/generate", nil, []string{"name", "letters"}},
+		{"name in Cyrillic", update, "keys/\u0430/import", key(private), []string{"name", "letters"}},
+		{"name too long", update, "keys/" + long(49) + "/generate", nil, []string{"name", "48"}},
+		{"name read", read, "keys/a..b", nil, []string{"name", "letters"}},
+		{"name deleted", logical.DeleteOperation, "keys/a..b", nil, []string{"name", "letters"}},
+		// keys: generate
+		{"key_bits too small", update, "keys/k/generate", config(fieldKeyBits, 1024), []string{"key_bits", "2048"}},
+		{"key_bits odd", update, "keys/k/generate", config(fieldKeyBits, 2049), []string{"key_bits", "2048"}},
+		{"key_bits too large", update, "keys/k/generate", config(fieldKeyBits, 16384), []string{"key_bits", "4096"}},
+		{"key_bits no number", update, "keys/k/generate", config(fieldKeyBits, "big"), []string{"key_bits"}},
+		{"common_name too long", update, "keys/k/generate", config(fieldCommonName, long(65)), []string{"common_name", "64"}},
+		{"common_name with a line break", update, "keys/k/generate", config(fieldCommonName, "a\nb"), []string{"common_name", "line break"}},
+		{"certificate_ttl too small", update, "keys/k/generate", config(fieldCertificateTTL, "59m"), []string{"certificate_ttl", "1h"}},
+		{"certificate_ttl below a second", update, "keys/k/generate", config(fieldCertificateTTL, "1ms"), []string{"certificate_ttl", "whole number of seconds"}},
+		{"certificate_ttl too large", update, "keys/k/generate", config(fieldCertificateTTL, "87601h"), []string{"certificate_ttl", "ten years"}},
+		// keys: import
+		{"private_key missing", update, "keys/k/import", nil, []string{"private_key", "required"}},
+		{"private_key not PEM", update, "keys/k/import", key("nonsense"), []string{"private_key", "not PEM"}},
+		{"private_key too long", update, "keys/k/import", key(long(64<<10 + 1)), []string{"private_key", "64 KiB"}},
+		{"private_key a map", update, "keys/k/import", config(fieldPrivateKey, map[string]any{"a": 1}), []string{"private_key"}},
+		{"private_key encrypted", update, "keys/k/import", key(encrypted), []string{"private_key", "encrypted", "openssl pkey"}},
+		{"private_key of an elliptic curve", update, "keys/k/import", key(pkcs8(t, ec)), []string{"private_key", "elliptic curve", "RSA"}},
+		{"private_key Ed25519", update, "keys/k/import", key(pkcs8(t, ed)), []string{"private_key", "Ed25519", "RSA"}},
+		{"private_key RSA 1024", update, "keys/k/import", key(pkcs8(t, rsa1024)), []string{"private_key", "1024 bits", "2048"}},
+		{"private_key is a certificate", update, "keys/k/import", key(certificate), []string{"private_key", "certificate"}},
+		{"private_key is a public key", update, "keys/k/import", key(public), []string{"private_key", "public key"}},
+		{"private_key twice", update, "keys/k/import", key(private + private), []string{"private_key", "more than one"}},
+		{"certificate of another key", update, "keys/k/import", withCertificate(other.CertificatePEM()), []string{"certificate", "another key"}},
+		{"certificate is a key", update, "keys/k/import", withCertificate(private), []string{"certificate", "BEGIN CERTIFICATE"}},
+		{"certificate not PEM", update, "keys/k/import", withCertificate("nonsense"), []string{"certificate", "not PEM"}},
+		{"certificate too long", update, "keys/k/import", withCertificate(long(64<<10 + 1)), []string{"certificate", "64 KiB"}},
+		{"certificate and common_name", update, "keys/k/import", map[string]any{fieldPrivateKey: private, fieldCertificate: certificate, fieldCommonName: "x"}, []string{"common_name", "leave one"}},
+		{"certificate and certificate_ttl", update, "keys/k/import", map[string]any{fieldPrivateKey: private, fieldCertificate: certificate, fieldCertificateTTL: "2h"}, []string{"certificate_ttl", "leave one"}},
+		{"common_name too long", update, "keys/k/import", map[string]any{fieldPrivateKey: private, fieldCommonName: long(65)}, []string{"common_name", "64"}},
+		// token
+		{"ttl of a token no duration", read, "token", config(fieldTTL, "soon"), []string{"ttl"}},
+		{"ttl of a token zero", read, "token", config(fieldTTL, "0"), []string{"ttl", "at least 1s"}},
+		{"ttl of a token negative", read, "token", config(fieldTTL, "-1m"), []string{"ttl"}},
+		{"ttl of a token below a second", read, "token", config(fieldTTL, "500ms"), []string{"ttl", "whole number of seconds"}},
+	}
+	m, w := ready(t, nil)
+	m.must(logical.UpdateOperation, "config", map[string]any{
+		fieldBaseURL: "https://acme.my.workfront.com", fieldAllowCustomHost: false, fieldClientSecret: "s", fieldCACert: "",
+	})
+	before, err := logical.CollectKeysWithPrefix(t.Context(), m.storage, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	configBefore := asJSON(t, m.read("config"))
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			m.t = t
+			m.wantRefused(tt.op, tt.path, tt.data, tt.want...)
+			after, err := logical.CollectKeysWithPrefix(t.Context(), m.storage, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, want := asJSON(t, after), asJSON(t, before); got != want {
+				t.Errorf("storage: got %s, want %s as before", got, want)
+			}
+			if got := asJSON(t, m.read("config")); got != configBefore {
+				t.Errorf("config: got %s, want %s as before", got, configBefore)
+			}
+		})
+	}
+	m.t = t
+	if got := w.Stats().Exchanges; got != 0 {
+		t.Errorf("exchanges: got %d, want none", got)
+	}
+}
+
+func TestConfigNeedsAllOfTheConnection(t *testing.T) {
+	m := newMount(t)
+	whole := map[string]any{
+		fieldBaseURL: "https://acme.my.workfront.com", fieldClientID: "c", fieldClientSecret: "s", fieldCustomerID: "cu",
+	}
+	for field := range whole {
+		part := maps.Clone(whole)
+		delete(part, field)
+		m.wantRefused(logical.UpdateOperation, "config", part, field, "required")
+	}
+	if got := m.read("config"); got != nil {
+		t.Errorf("stored in part: got %v", got)
+	}
+	m.write("config", whole)
+}
+
+// The framework's type errors quote what was sent. The one who sent it may see that, but Vault's log may not: it
+// logs what an existence check returns.
+func TestExistenceCheckQuotesNothing(t *testing.T) {
+	m := newMount(t)
+	_, _, err := m.backend.HandleExistenceCheck(t.Context(), &logical.Request{
+		Operation: logical.CreateOperation, Path: "config", Storage: m.storage,
+		Data: map[string]any{fieldClientSecret: map[string]any{"marked": "secret"}},
+	})
+	if err != nil {
+		t.Errorf("got %v, want no error", err)
+	}
+}
+
+// Limits are inclusive.
+func TestLongestInput(t *testing.T) {
+	m := newMount(t)
+	id, name := strings.Repeat("i", 256), strings.Repeat("n", 48)
+	m.write("config", map[string]any{
+		fieldBaseURL: "https://acme.my.workfront.com", fieldClientID: id, fieldCustomerID: id, fieldUserID: id, fieldKey: name,
+		fieldClientSecret: strings.Repeat("s", 4096), fieldJWTTTL: "10m", fieldRequestTimeout: "60s", fieldMaxRetries: 5, fieldSessionTTL: "768h",
+	})
+	m.write("config", map[string]any{fieldJWTTTL: "30s", fieldRequestTimeout: "1s", fieldMaxRetries: 0, fieldSessionTTL: "10s"})
+	m.write("keys/"+name+"/import", map[string]any{fieldPrivateKey: testKeyPEM(t), fieldCommonName: strings.Repeat("c", 64), fieldCertificateTTL: "1h"})
+}

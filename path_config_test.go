@@ -1,0 +1,191 @@
+package main
+
+import (
+	"encoding/json"
+	"maps"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+func TestConfigReadShowsDefaultsAndNoSecret(t *testing.T) {
+	m := newMount(t)
+	if got := m.read("config"); got != nil {
+		t.Errorf("unconfigured: got %v, want nothing", got)
+	}
+	m.write("config", map[string]any{
+		fieldBaseURL: "https://Acme.my.workfront.com:443/", fieldClientID: "client", fieldClientSecret: "secret", fieldCustomerID: "customer",
+	})
+	want := map[string]any{
+		fieldBaseURL: "https://acme.my.workfront.com", fieldClientID: "client", fieldCustomerID: "customer", fieldUserID: "", fieldKey: "default",
+		fieldTTL: 0, fieldMaxTTL: 0, fieldJWTTTL: 180, fieldSessionTTL: 1800, fieldAPIVersion: "v22.0", fieldRequestTimeout: 10,
+		fieldMaxRetries: 2, fieldCACert: "", fieldAllowCustomHost: false,
+	}
+	if got, want := asJSON(t, m.read("config")), asJSON(t, want); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+func TestConfigMergesAndPatches(t *testing.T) {
+	m := newMount(t)
+	base := map[string]any{
+		fieldBaseURL: "https://acme.my.workfront.com", fieldClientID: "client", fieldClientSecret: "secret", fieldCustomerID: "customer",
+		fieldUserID: "user", fieldKey: "k", fieldTTL: "5m", fieldMaxTTL: "1h", fieldJWTTTL: "2m", fieldSessionTTL: "1h", fieldAPIVersion: "v21.0",
+		fieldRequestTimeout: "20s", fieldMaxRetries: 0,
+	}
+	m.write("config", base)
+	before := m.read("config")
+	if got := before[fieldMaxRetries]; got != 0 {
+		t.Errorf("max_retries: got %v, want 0, which is not the default", got)
+	}
+	tests := []struct {
+		name string
+		op   logical.Operation
+		data map[string]any
+		want map[string]any // what changes
+	}{
+		{"nothing sent", logical.UpdateOperation, nil, nil},
+		{"update", logical.UpdateOperation, map[string]any{fieldTTL: "10m"}, map[string]any{fieldTTL: 600}},
+		{"update with numbers", logical.UpdateOperation, map[string]any{fieldTTL: json.Number("120"), fieldMaxRetries: "5"}, map[string]any{fieldTTL: 120, fieldMaxRetries: 5}},
+		{"update to the mount's default", logical.UpdateOperation, map[string]any{fieldTTL: 0}, map[string]any{fieldTTL: 0}},
+		{"patch", logical.PatchOperation, map[string]any{fieldUserID: "other"}, map[string]any{fieldUserID: "other"}},
+		{"patch with null", logical.PatchOperation, map[string]any{
+			fieldUserID: nil, fieldKey: nil, fieldTTL: nil, fieldMaxTTL: nil, fieldJWTTTL: nil, fieldSessionTTL: nil, fieldAPIVersion: nil,
+			fieldRequestTimeout: nil, fieldMaxRetries: nil, fieldCACert: nil, fieldAllowCustomHost: nil,
+		}, map[string]any{
+			fieldUserID: "", fieldKey: "default", fieldTTL: 0, fieldMaxTTL: 0, fieldJWTTTL: 180, fieldSessionTTL: 1800, fieldAPIVersion: "v22.0",
+			fieldRequestTimeout: 10, fieldMaxRetries: 2,
+		}},
+		{"new client", logical.UpdateOperation, map[string]any{fieldClientID: "c2", fieldClientSecret: "s2", fieldCustomerID: "cu2"}, map[string]any{fieldClientID: "c2", fieldCustomerID: "cu2"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			m.t = t
+			m.write("config", base)
+			m.must(tt.op, "config", tt.data)
+			want := maps.Clone(before)
+			maps.Copy(want, tt.want)
+			if got, want := asJSON(t, m.read("config")), asJSON(t, want); got != want {
+				t.Errorf("got  %s\nwant %s", got, want)
+			}
+		})
+	}
+}
+
+func TestConfigPatchOfNothing(t *testing.T) {
+	m := newMount(t)
+	m.wantStatus(404, logical.PatchOperation, "config", map[string]any{fieldUserID: "user"}, "vault write")
+}
+
+func TestConfigWarnings(t *testing.T) {
+	m := newMount(t)
+	tests := []struct {
+		name string
+		data map[string]any
+		want string
+	}{
+		{"key and user missing", map[string]any{
+			fieldBaseURL: "https://acme.my.workfront.com", fieldClientID: "c", fieldClientSecret: "s", fieldCustomerID: "cu",
+		}, "vault write -f workfront/keys/default/generate"},
+		{"user missing", map[string]any{}, "user_id"},
+		{"unknown field", map[string]any{"tll": "5m"}, "unrecognized parameters: [tll]"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			resp := m.write("config", tt.data)
+			if resp == nil || !strings.Contains(strings.Join(resp.Warnings, "\n"), tt.want) {
+				t.Errorf("warnings: got %v, want one that holds %q", resp, tt.want)
+			}
+		})
+	}
+}
+
+func TestConfigDelete(t *testing.T) {
+	m, w := ready(t, nil)
+	l := m.readToken(nil)
+	m.must(logical.DeleteOperation, "config", nil)
+	if got := m.read("config"); got != nil {
+		t.Errorf("got %v, want nothing", got)
+	}
+	m.wantRefused(logical.ReadOperation, "token", nil, "not configured")
+	m.must(logical.DeleteOperation, "keys/default", nil)
+	l.revoke() // needs neither config nor key
+	if w.SessionAlive(l.token()) {
+		t.Error("the session lives on after the revocation")
+	}
+}
+
+// Rule: whoever may write config, but does not know the client secret, cannot have it sent elsewhere.
+func TestConfigMoveNeedsTheSecret(t *testing.T) {
+	m, w := ready(t, nil)
+	elsewhere := newStandIn(t, m.clock.Now)
+	moves := map[string]map[string]any{
+		fieldBaseURL:         {fieldBaseURL: elsewhere.URL()},
+		fieldCACert:          {fieldCACert: elsewhere.CACert()},
+		fieldAllowCustomHost: {fieldAllowCustomHost: false, fieldBaseURL: "https://acme.my.workfront.com"},
+	}
+	before := asJSON(t, m.read("config"))
+	for field, move := range moves {
+		for _, op := range []logical.Operation{logical.UpdateOperation, logical.PatchOperation} {
+			t.Run(field+" "+string(op), func(t *testing.T) {
+				m.t = t
+				m.wantRefused(op, "config", move, "client_secret")
+				with := maps.Clone(move)
+				with[fieldClientSecret] = ""
+				m.wantRefused(op, "config", with, "client_secret", "must not be empty")
+				if got := asJSON(t, m.read("config")); got != before {
+					t.Errorf("stored all the same: got %s, want %s", got, before)
+				}
+			})
+		}
+	}
+	t.Run("null", func(t *testing.T) {
+		m.t = t
+		m.wantRefused(logical.PatchOperation, "config", map[string]any{fieldCACert: nil}, "client_secret")
+	})
+	t.Run("the same again", func(t *testing.T) {
+		m.t = t
+		m.write("config", map[string]any{fieldBaseURL: w.URL() + "/", fieldCACert: w.CACert(), fieldAllowCustomHost: "true"})
+	})
+	t.Run("with the secret", func(t *testing.T) {
+		m.t = t
+		m.write("config", map[string]any{fieldBaseURL: elsewhere.URL(), fieldCACert: elsewhere.CACert(), fieldClientSecret: "made up"})
+		m.wantRefused(logical.ReadOperation, "token", nil, "refused")
+		if got := elsewhere.Stats().Exchanges; got != 1 {
+			t.Errorf("exchanges at the new host: got %d, want 1", got)
+		}
+	})
+}
+
+func TestConfigWritesAreForwarded(t *testing.T) {
+	b := newMount(t).backend.(*backend)
+	for _, path := range []string{"config", "keys/k", "keys/k/generate", "keys/k/import", "token"} {
+		for op, handler := range b.Route(path).Operations {
+			properties := handler.Properties()
+			writes := op != logical.ReadOperation || path == "token"
+			if properties.ForwardPerformanceStandby != writes || properties.ForwardPerformanceSecondary != writes {
+				t.Errorf("%s %s: got forward flags %t and %t, want both %t", op, path,
+					properties.ForwardPerformanceStandby, properties.ForwardPerformanceSecondary, writes)
+			}
+		}
+	}
+}
+
+// A change made on another node arrives as Invalidate.
+func TestInvalidate(t *testing.T) {
+	m, w := ready(t, nil)
+	m.readToken(nil).revoke()
+	entry, err := m.storage.Get(t.Context(), configKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	entry.Value = []byte(strings.ReplaceAll(string(entry.Value), w.app.ClientSecret, "changed"))
+	if err := m.storage.Put(t.Context(), entry); err != nil {
+		t.Fatal(err)
+	}
+	m.backend.InvalidateKey(t.Context(), "session/unrelated")
+	m.readToken(nil).revoke() // still with what is kept in memory
+	m.backend.InvalidateKey(t.Context(), configKey)
+	m.wantRefused(logical.ReadOperation, "token", nil, "refused")
+}

@@ -1,0 +1,174 @@
+package main
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/vault/sdk/helper/consts"
+	"github.com/hashicorp/vault/sdk/logical"
+
+	"vault-plugin-secrets-workfront/internal/workfronttest"
+)
+
+// readOnly is the storage of a standby.
+type readOnly struct{ logical.Storage }
+
+func (readOnly) Put(context.Context, *logical.StorageEntry) error { return logical.ErrReadOnly }
+func (readOnly) Delete(context.Context, string) error             { return logical.ErrReadOnly }
+
+func TestRenew(t *testing.T) {
+	m, _ := ready(t, map[string]any{fieldTTL: "10m"})
+	l := m.readToken(nil)
+	steps := []struct {
+		after    time.Duration // since the last step
+		ttl, max time.Duration
+	}{
+		{5 * time.Minute, 10 * time.Minute, 1799 * time.Second},
+		{10 * time.Minute, 10 * time.Minute, 1799 * time.Second},
+		{10 * time.Minute, 299 * time.Second, 1799 * time.Second}, // what is left of the session
+		{4*time.Minute + 58*time.Second, time.Second, 1799 * time.Second},
+	}
+	for _, s := range steps {
+		m.clock.Advance(s.after)
+		resp, err := l.request(logical.RenewOperation)
+		if err != nil || resp.IsError() {
+			t.Fatalf("renew: %v, %v", resp, err)
+		}
+		if resp.Secret.TTL != s.ttl || resp.Secret.MaxTTL != s.max {
+			t.Errorf("got ttl %s, max %s; want %s, %s", resp.Secret.TTL, resp.Secret.MaxTTL, s.ttl, s.max)
+		}
+		l.secret = resp.Secret // Vault keeps what is returned
+	}
+	m.clock.Advance(time.Second)
+	if resp, err := l.request(logical.RenewOperation); err != nil || !resp.IsError() {
+		t.Errorf("renewal at the session's end: got %v, %v; want an error response", resp, err)
+	}
+}
+
+func TestRenewKeepsTheCap(t *testing.T) {
+	m, _ := ready(t, map[string]any{fieldTTL: "5m", fieldMaxTTL: "12m"})
+	l := m.readToken(nil)
+	m.must(logical.DeleteOperation, "config", nil) // a renewal does not need it
+	resp, err := l.request(logical.RenewOperation)
+	if err != nil || resp.IsError() {
+		t.Fatalf("renew: %v, %v", resp, err)
+	}
+	if resp.Secret.TTL != 5*time.Minute || resp.Secret.MaxTTL != 12*time.Minute {
+		t.Errorf("got ttl %s, max %s; want 5m, 12m", resp.Secret.TTL, resp.Secret.MaxTTL)
+	}
+}
+
+func TestRenewFailsWhenTheSessionIsGone(t *testing.T) {
+	gone := map[string]func(m *mount, w *standIn, l *lease){
+		"revoked": func(_ *mount, _ *standIn, l *lease) { l.revoke() },
+		"parked": func(_ *mount, w *standIn, l *lease) {
+			w.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointLogout, Status: 500})
+			l.revoke()
+		},
+	}
+	for name, end := range gone {
+		t.Run(name, func(t *testing.T) {
+			m, w := ready(t, map[string]any{fieldTTL: "5m"})
+			l := m.readToken(nil)
+			end(m, w, l)
+			if resp, err := l.request(logical.RenewOperation); err != nil || !resp.IsError() {
+				t.Errorf("got %v, %v; want an error response", resp, err)
+			}
+		})
+	}
+}
+
+// A lease pins its session, host and trust: revocation works whatever has become of config and key since.
+func TestRevokeGoesToTheHostThatIssued(t *testing.T) {
+	m, w := ready(t, nil)
+	l := m.readToken(nil)
+	elsewhere := newStandIn(t, m.clock.Now)
+	m.write("config", elsewhere.settings(map[string]any{fieldKey: "other", fieldAPIVersion: "v21.0"}))
+	m.must(logical.DeleteOperation, "keys/default", nil)
+	m.restart()
+	l.revoke()
+	if w.SessionAlive(l.token()) {
+		t.Error("the session lives on after the revocation")
+	}
+	if got := len(elsewhere.Requests()); got != 0 {
+		t.Errorf("requests to the host of the new config: got %d, want none", got)
+	}
+	requests := w.Requests()
+	if got := requests[len(requests)-1].Path; got != "/attask/api/v22.0/logout" {
+		t.Errorf("logout: got %s, want the API version of the time of the issue", got)
+	}
+}
+
+func TestRevokeFaults(t *testing.T) {
+	m, _ := ready(t, nil)
+	l := m.readToken(nil)
+	t.Run("storage", func(t *testing.T) {
+		storage := m.storage
+		defer func() { m.storage = storage }()
+		m.storage = readOnly{storage}
+		if _, err := l.request(logical.RevokeOperation); err == nil {
+			t.Error("a revocation that was not recorded gave no error")
+		}
+	})
+	for _, field := range []string{internalSession, internalLease} {
+		t.Run("lease without "+field, func(t *testing.T) {
+			broken := *l
+			secret := *l.secret
+			secret.InternalData = map[string]any{"secret_type": secretSessionType, internalSession: "s", internalLease: "l"}
+			delete(secret.InternalData, field)
+			broken.secret = &secret
+			if _, err := broken.request(logical.RevokeOperation); err == nil {
+				t.Error("got no error")
+			}
+		})
+	}
+	l.revoke()
+}
+
+// What the periodic job and the unloading do for parked sessions, through the backend.
+func TestParkedSessionsAreRetried(t *testing.T) {
+	retries := map[string]func(t *testing.T, m *mount){
+		"periodic": func(t *testing.T, m *mount) {
+			if _, err := m.request(logical.RollbackOperation, "", nil); err != nil {
+				t.Errorf("periodic: %v", err)
+			}
+		},
+		"unload": func(t *testing.T, m *mount) { m.backend.Cleanup(t.Context()) },
+	}
+	for name, retry := range retries {
+		t.Run(name, func(t *testing.T) {
+			m, w := ready(t, nil)
+			l := m.readToken(nil)
+			w.Suspend()
+			l.revoke()
+			if err := w.Resume(); err != nil {
+				t.Fatal(err)
+			}
+			m.clock.Advance(time.Minute)
+
+			m.system.ReplicationStateVal = consts.ReplicationPerformanceStandby
+			if _, err := m.request(logical.RollbackOperation, "", nil); err != nil {
+				t.Errorf("periodic on a standby: %v", err)
+			}
+			if !w.SessionAlive(l.token()) {
+				t.Error("a performance standby logged a session out")
+			}
+			m.system.ReplicationStateVal = 0
+			retry(t, m)
+			if w.SessionAlive(l.token()) {
+				t.Error("the session lives on")
+			}
+		})
+	}
+}
+
+// The secret type is part of every lease that is out: if it changed, an upgrade would strand them.
+func TestSecretTypeIsFrozen(t *testing.T) {
+	m, _ := ready(t, nil)
+	l := m.readToken(nil)
+	if got, want := l.secret.InternalData["secret_type"], "workfront_session"; got != want {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	l.revoke()
+}

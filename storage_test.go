@@ -1,0 +1,109 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+// Rule: a storage fault is a 500, which is what Vault makes of an error without a code.
+func TestStorageFaults(t *testing.T) {
+	faults := []struct {
+		name string
+		set  func(*logical.InmemStorage)
+	}{
+		{"reads fail", func(s *logical.InmemStorage) { s.Underlying().FailGet(true) }},
+		{"writes fail", func(s *logical.InmemStorage) { s.Underlying().FailPut(true) }},
+		{"deletes fail", func(s *logical.InmemStorage) { s.Underlying().FailDelete(true) }},
+		{"lists fail", func(s *logical.InmemStorage) { s.Underlying().FailList(true) }},
+	}
+	requests := []struct {
+		op    logical.Operation
+		path  string
+		data  map[string]any
+		fails string // the names of the faults that concern it
+	}{
+		{logical.ReadOperation, "config", nil, "reads"},
+		{logical.UpdateOperation, "config", map[string]any{fieldTTL: "1m"}, "reads writes"},
+		{logical.PatchOperation, "config", map[string]any{fieldTTL: "1m"}, "reads writes"},
+		{logical.DeleteOperation, "config", nil, "deletes"},
+		{logical.ListOperation, "keys/", nil, "lists"},
+		{logical.ReadOperation, "keys/default", nil, "reads"},
+		{logical.DeleteOperation, "keys/spare", nil, "reads deletes"},
+		{logical.UpdateOperation, "keys/new/import", map[string]any{fieldPrivateKey: testKeyPEM(t)}, "reads writes"},
+		{logical.ReadOperation, "token", nil, "reads writes"},
+		{logical.ReadOperation, "info", nil, "reads"},
+		{logical.RollbackOperation, "", nil, "lists"},
+	}
+	for _, f := range faults {
+		for _, r := range requests {
+			if !strings.Contains(r.fails, strings.Fields(f.name)[0]) {
+				continue
+			}
+			t.Run(string(r.op)+" "+r.path+", "+f.name, func(t *testing.T) {
+				m, w := ready(t, nil)
+				m.write("keys/spare/import", map[string]any{fieldPrivateKey: testKeyPEM(t)})
+				f.set(m.storage.(*logical.InmemStorage))
+				resp, err := m.request(r.op, r.path, r.data)
+				var coded logical.HTTPCodedError
+				if err == nil || errors.As(err, &coded) {
+					t.Errorf("got %v, %v; want an error without a code", resp, err)
+				}
+				if alive := w.Stats().Alive; alive != 0 {
+					t.Errorf("sessions left behind: got %d, want none", alive)
+				}
+			})
+		}
+	}
+}
+
+func TestRenewReportsStorageFaults(t *testing.T) {
+	m, _ := ready(t, nil)
+	l := m.readToken(nil)
+	m.storage.(*logical.InmemStorage).Underlying().FailGet(true)
+	if resp, err := l.request(logical.RenewOperation); err == nil {
+		t.Errorf("got %v, want an error", resp)
+	}
+}
+
+// Damaged entries are faults of storage, whose text holds nothing of them.
+func TestDamagedStorage(t *testing.T) {
+	damages := []struct {
+		name, key string
+		damage    func(entry map[string]any) any
+		path      string
+	}{
+		{"config no JSON", configKey, func(map[string]any) any { return nil }, "config"},
+		{"key no JSON", keyPrefix + "default", func(map[string]any) any { return nil }, "keys/default"},
+		{"private key damaged", keyPrefix + "default", func(e map[string]any) any { e["private_key"] = "marked"; return e }, "token"},
+		{"certificate damaged", keyPrefix + "default", func(e map[string]any) any { e["certificate"] = "marked"; return e }, "keys/default"},
+	}
+	for _, tt := range damages {
+		t.Run(tt.name, func(t *testing.T) {
+			m, _ := ready(t, nil)
+			entry, err := m.storage.Get(t.Context(), tt.key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var stored map[string]any
+			if err := json.Unmarshal(entry.Value, &stored); err != nil {
+				t.Fatal(err)
+			}
+			value := []byte("marked")
+			if damaged := tt.damage(stored); damaged != nil {
+				value = []byte(asJSON(t, damaged))
+			}
+			if err := m.storage.Put(t.Context(), &logical.StorageEntry{Key: tt.key, Value: value}); err != nil {
+				t.Fatal(err)
+			}
+			m.restart()
+			resp, err := m.request(logical.ReadOperation, tt.path, nil)
+			if err == nil || strings.Contains(err.Error(), "marked") {
+				t.Errorf("got %v, %v; want an error that quotes nothing", resp, err)
+			}
+		})
+	}
+}
