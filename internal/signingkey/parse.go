@@ -5,6 +5,8 @@ import (
 	"crypto/ed25519"
 	"crypto/rsa"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -61,6 +63,9 @@ func ParsePrivateKey(text string) (*rsa.PrivateKey, error) {
 		return nil, errors.New("holds a PEM block of another kind; give the file that begins with -----BEGIN PRIVATE KEY-----")
 	}
 	if err != nil {
+		if block.Type == typePKCS8 && !holdsRSA(block.Bytes) {
+			return nil, fmt.Errorf(otherAlgorithm, "another kind of")
+		}
 		return nil, errors.New("is damaged: its PEM block holds no readable private key; copy the file again, whole")
 	}
 	switch k := key.(type) {
@@ -76,6 +81,19 @@ func ParsePrivateKey(text string) (*rsa.PrivateKey, error) {
 	default:
 		return nil, fmt.Errorf(otherAlgorithm, "another kind of")
 	}
+}
+
+// holdsRSA tells whether a PKCS#8 key that x509 cannot read is an RSA key, or no key at all.
+func holdsRSA(der []byte) bool {
+	var key struct { // RFC 5208, section 5
+		Version   int
+		Algorithm pkix.AlgorithmIdentifier
+		Key       []byte
+	}
+	if _, err := asn1.Unmarshal(der, &key); err != nil {
+		return true
+	}
+	return key.Algorithm.Algorithm.Equal(asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 1})
 }
 
 // ParseCertificate reads one certificate from PEM and checks that it holds the public half of private.
@@ -99,9 +117,8 @@ func ParseCertificate(text string, private *rsa.PrivateKey) (*Key, error) {
 
 // onlyBlock returns the one PEM block in text.
 func onlyBlock(text, wanted string) (*pem.Block, error) {
-	if !strings.Contains(text, "\n") {
-		text = strings.ReplaceAll(strings.ReplaceAll(text, `\r`, ""), `\n`, "\n")
-	}
+	// No character of PEM is a backslash.
+	text = strings.ReplaceAll(strings.ReplaceAll(text, `\r`, ""), `\n`, "\n")
 	block, rest := pem.Decode([]byte(text))
 	if block == nil {
 		return nil, fmt.Errorf("is not PEM; give the text of the file with %s, from -----BEGIN to -----END, "+

@@ -47,8 +47,8 @@ func ParseBaseURL(raw string, allowCustomHost bool) (string, error) {
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.Contains(raw, "#"):
 		return "", errors.New("must end after the host, without a query or fragment; " + example)
 	}
-	host := strings.ToLower(u.Hostname())
-	if err := checkHost(host); err != nil {
+	host, err := normalHost(strings.ToLower(u.Hostname()))
+	if err != nil {
 		return "", err
 	}
 	port, err := normalPort(u)
@@ -83,15 +83,19 @@ func underWorkfront(host string) bool {
 	return false
 }
 
-// checkHost accepts a DNS name or an IP address in its usual spelling. Other spellings of an address (0x7f.1,
-// 2130706433, a zone) are read differently by different resolvers, so none of them is accepted.
-func checkHost(host string) error {
+// normalHost accepts a DNS name or an IP address. Spellings of an address that different resolvers read differently
+// (0x7f.1, 2130706433, a zone) are not accepted.
+func normalHost(host string) (string, error) {
 	if addr, err := netip.ParseAddr(host); err == nil {
 		if addr.Zone() != "" {
-			return errors.New("names an IP address with a zone; leave the zone out")
+			return "", errors.New("names an IP address with a zone; leave the zone out")
 		}
-		return nil
+		return addr.String(), nil
 	}
+	return host, checkName(host)
+}
+
+func checkName(host string) error {
 	if len(host) > maxHostLength {
 		return fmt.Errorf("names a host longer than %d characters; check it for a slip in pasting", maxHostLength)
 	}

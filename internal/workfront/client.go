@@ -3,9 +3,11 @@
 package workfront
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -59,7 +61,7 @@ func NewClient(e Endpoint, now func() time.Time) (*Client, error) {
 		endpoint: e,
 		now:      now,
 		http: &http.Client{
-			Transport: unsentTripper{transport},
+			Transport: wholeTripper{transport},
 			// A redirect would take the client secret to wherever it points.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
@@ -69,7 +71,7 @@ func NewClient(e Endpoint, now func() time.Time) (*Client, error) {
 // Close drops idle connections. Calls under way are not disturbed.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// ParseCACert checks that text holds PEM certificates and nothing else could be meant.
+// ParseCACert checks that text holds PEM certificates and nothing that is not one.
 func ParseCACert(text string) error {
 	_, err := rootCAs(text)
 	return err
@@ -84,7 +86,23 @@ func rootCAs(caCert string) (*x509.CertPool, error) {
 		// A container without root certificates still has those of ca_cert.
 		roots = x509.NewCertPool()
 	}
-	if !roots.AppendCertsFromPEM([]byte(caCert)) {
+	found := false
+	for rest := []byte(caCert); ; {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			break
+		}
+		found = true
+		if block.Type != "CERTIFICATE" {
+			return nil, errors.New("holds a PEM block of another kind than CERTIFICATE; give the CA's certificates alone")
+		}
+		cert, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, errors.New("holds a damaged CERTIFICATE block; give the CA's certificates again, whole")
+		}
+		roots.AddCert(cert)
+	}
+	if !found {
 		return nil, errors.New("holds no PEM certificate; give the CA's certificate, beginning with -----BEGIN CERTIFICATE-----")
 	}
 	return roots, nil
@@ -96,21 +114,39 @@ type unsentError struct{ err error }
 func (e *unsentError) Error() string { return e.err.Error() }
 func (e *unsentError) Unwrap() error { return e.err }
 
-// unsentTripper marks the errors of requests that never got a connection.
-type unsentTripper struct{ http.RoundTripper }
+// errUpgrade stands for an answer that turns the connection into something else, which would have no end.
+var errUpgrade = errors.New("the answer switches protocols")
 
-func (t unsentTripper) RoundTrip(req *http.Request) (*http.Response, error) {
+// wholeTripper returns answers whole or not at all, so that one that breaks off counts as a failure of the request, and marks
+// the errors of requests that never got a connection.
+type wholeTripper struct{ http.RoundTripper }
+
+func (t wholeTripper) RoundTrip(req *http.Request) (*http.Response, error) {
 	connected := false
 	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected = true }}
 	resp, err := t.RoundTripper.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
-	if err != nil && !connected {
-		err = &unsentError{err}
+	if err != nil {
+		if !connected {
+			err = &unsentError{err}
+		}
+		return nil, err
 	}
-	return resp, err
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode == http.StatusSwitchingProtocols {
+		return nil, errUpgrade
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
+	if err != nil {
+		return nil, err
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(body))
+	// http.Client would read where a redirect leads before it asks whether to follow it.
+	resp.Header.Del("Location")
+	return resp, nil
 }
 
 // CloseIdleConnections is looked for by http.Client.
-func (t unsentTripper) CloseIdleConnections() {
+func (t wholeTripper) CloseIdleConnections() {
 	if c, ok := t.RoundTripper.(interface{ CloseIdleConnections() }); ok {
 		c.CloseIdleConnections()
 	}
@@ -131,6 +167,7 @@ func (c *Client) do(req *http.Request, maxRetries int, rule retryRule) (*answer,
 		return nil, fmt.Errorf("prepare request: %w", err)
 	}
 	var sentAt time.Time
+	var attempt int
 	retrying := &retryablehttp.Client{
 		HTTPClient:     c.http,
 		RetryWaitMin:   minRetryWait,
@@ -138,9 +175,12 @@ func (c *Client) do(req *http.Request, maxRetries int, rule retryRule) (*answer,
 		RetryMax:       maxRetries,
 		Backoff:        retryablehttp.DefaultBackoff, // honours Retry-After
 		ErrorHandler:   retryablehttp.PassthroughErrorHandler,
-		RequestLogHook: func(retryablehttp.Logger, *http.Request, int) { sentAt = c.now() },
+		RequestLogHook: func(_ retryablehttp.Logger, _ *http.Request, n int) { sentAt, attempt = c.now(), n },
 		CheckRetry: func(ctx context.Context, resp *http.Response, err error) (bool, error) {
-			return rule(resp, err) && waitFits(ctx, resp), nil
+			if !rule(resp, err) {
+				return false, nil
+			}
+			return waitFits(ctx, attempt, resp), context.Cause(ctx)
 		},
 	}
 	resp, err := retrying.Do(retryReq)
@@ -148,7 +188,7 @@ func (c *Client) do(req *http.Request, maxRetries int, rule retryRule) (*answer,
 		return nil, transportError(req.Context(), err)
 	}
 	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
+	body, err := io.ReadAll(resp.Body)
 	if err != nil {
 		return nil, transportError(req.Context(), err)
 	}

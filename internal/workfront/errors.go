@@ -7,6 +7,7 @@ import (
 	"mime"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -74,7 +75,8 @@ func errorMessage(body []byte, secrets ...string) (message string, found bool) {
 		}
 	}
 	var parts []string
-	found = len(r.Error) > 0 && string(r.Error) != "null"
+	// Some servers send an empty member with a success.
+	found = !slices.Contains([]string{"", "null", `""`, "false"}, string(r.Error))
 	if found {
 		var text string
 		var object struct {
@@ -147,10 +149,10 @@ func statusError(resp *http.Response, body []byte, secrets ...string) error {
 
 // notJSON makes the error for an answer of status 2xx whose body cannot be read as JSON.
 func notJSON(resp *http.Response) error {
-	kind, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
-	if err != nil {
-		kind = "unknown"
+	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	if !slices.Contains([]string{"application/json", "application/xml", "text/html", "text/plain", "text/xml"}, kind) {
+		kind = "unknown" // it could be anything, even what was sent
 	}
 	return &UnavailableError{Reason: fmt.Sprintf("it answered with HTTP status %d, but not with readable JSON (content type %s); "+
-		"check that base_url is your Workfront domain and no proxy or login page stands in between", resp.StatusCode, clean(kind))}
+		"check that base_url is your Workfront domain and no proxy or login page stands in between", resp.StatusCode, kind)}
 }

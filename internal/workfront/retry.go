@@ -6,9 +6,11 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 
 	"github.com/hashicorp/go-retryablehttp"
@@ -45,18 +47,23 @@ func transientStatus(status int) bool {
 
 // waitFits tells whether the wait before another attempt ends before the deadline of ctx. If it does not, the
 // caller is better served by the answer at hand, at once.
-func waitFits(ctx context.Context, resp *http.Response) bool {
-	if ctx.Err() != nil {
-		return false
-	}
+func waitFits(ctx context.Context, attempt int, resp *http.Response) bool {
 	deadline, ok := ctx.Deadline()
 	if !ok {
 		return true
 	}
-	// An absurd Retry-After overflows to a negative wait.
-	wait := retryablehttp.DefaultBackoff(minRetryWait, minRetryWait, 0, resp)
-	return wait >= 0 && wait < time.Until(deadline)
+	if resp != nil {
+		// go-retryablehttp's wait overflows on an absurd number of seconds.
+		seconds, err := strconv.ParseInt(resp.Header.Get("Retry-After"), 10, 64)
+		if errors.Is(err, strconv.ErrRange) || seconds > maxRetryAfter {
+			return false
+		}
+	}
+	return retryablehttp.DefaultBackoff(minRetryWait, maxRetryWait, attempt, resp) < time.Until(deadline)
 }
+
+// maxRetryAfter is the longest wait in seconds that is worth a look at the deadline.
+const maxRetryAfter = 3600
 
 // mayPass tells a failure of the network, which may pass by itself, from one that somebody has to mend: a
 // certificate that is not trusted, a TLS version, a name that does not exist.
@@ -65,7 +72,7 @@ func mayPass(err error) bool {
 	if errors.As(err, &dns) && dns.IsNotFound {
 		return false
 	}
-	return !isTLS(err)
+	return !isTLS(err) && !errors.Is(err, errUpgrade)
 }
 
 func isTLS(err error) bool {
@@ -79,8 +86,8 @@ func isTLS(err error) bool {
 	return errors.As(err, &op) && (op.Op == "remote error" || op.Op == "local error")
 }
 
-// transportError makes the error for a request that brought no answer. Only the text of errors of the standard
-// library gets into it: they hold addresses and certificate names, never what was sent.
+// transportError makes the error for a request that brought no answer. Of what net/http says, only the texts of errors that
+// come from below HTTP get into it: the others quote the answer, which may quote what was sent.
 func transportError(ctx context.Context, err error) error {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return fmt.Errorf("call workfront: %w", context.Canceled)
@@ -91,7 +98,9 @@ func transportError(ctx context.Context, err error) error {
 	}
 	var timeout net.Error
 	var unknownCA x509.UnknownAuthorityError
-	reason := "the connection failed: "
+	var below *net.OpError
+	var unsent *unsentError
+	reason := "the connection failed: " + clean(cause.Error())
 	switch {
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		return &UnavailableError{Reason: "it did not answer in the time allowed", Transient: true, Err: err}
@@ -99,7 +108,14 @@ func transportError(ctx context.Context, err error) error {
 		return &UnavailableError{Reason: "its certificate is signed by an unknown CA; if a gateway with a CA of its own " +
 			"stands in between, give that CA's certificate as ca_cert: " + clean(cause.Error()), Err: err}
 	case isTLS(err):
-		reason = "no TLS connection could be made: "
+		reason = "no TLS connection could be made: " + clean(cause.Error())
+	case errors.As(err, &below):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		reason = "it closed the connection before its answer was complete"
+	case errors.As(err, &unsent):
+		reason = "a proxy in between (HTTPS_PROXY in the environment of Vault) did not let the connection through"
+	default:
+		reason = "its answer is not valid HTTP"
 	}
-	return &UnavailableError{Reason: reason + clean(cause.Error()), Transient: mayPass(err), Err: err}
+	return &UnavailableError{Reason: reason, Transient: mayPass(err), Err: err}
 }

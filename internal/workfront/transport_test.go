@@ -1,0 +1,336 @@
+package workfront_test
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httptrace"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"vault-plugin-secrets-workfront/internal/workfront"
+	"vault-plugin-secrets-workfront/internal/workfronttest"
+)
+
+// What an operator has to mend is told at once: no attempt after the first would go better.
+func TestUntrustedTLS(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name     string
+		tls      workfronttest.TLSOptions
+		ownCA    bool // trust the stand-in's CA
+		want     string
+		wantHint bool // of ca_cert
+	}{
+		{"unknown CA beside one's own", workfronttest.TLSOptions{UnknownCA: true}, true, "certificate", true},
+		{"system's roots alone", workfronttest.TLSOptions{}, false, "certificate", true},
+		{"wrong host name", workfronttest.TLSOptions{DNSNames: []string{"elsewhere.example"}}, true, "certificate", false},
+		{"expired", workfronttest.TLSOptions{NotAfter: time.Now().Add(-time.Hour)}, true, "expired", false},
+		{"TLS 1.1", workfronttest.TLSOptions{MaxVersion: tls.VersionTLS11}, true, "protocol version", false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := newStandIn(t, workfronttest.Options{TLS: tt.tls})
+			e := s.endpoint()
+			if !tt.ownCA {
+				e.CACert = ""
+			}
+			c := newClient(t, e, time.Now)
+			ctx, count := dials(bounded(t), func(int) {})
+			_, err := c.Exchange(ctx, s.request(t, 2))
+			checkOutcome(t, err, permanent)
+			if err == nil {
+				t.FailNow()
+			}
+			if !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %q, want %q in it", err, tt.want)
+			}
+			if got := strings.Contains(err.Error(), "ca_cert"); got != tt.wantHint {
+				t.Errorf("got %q, want ca_cert in it: %t", err, tt.wantHint)
+			}
+			checkOutcome(t, c.Logout(ctx, sessionToken, apiVersion, 2), permanent)
+			if got, want := count.Load(), int64(2); got != want {
+				t.Errorf("got %d connection attempts for two calls, want %d", got, want)
+			}
+			if got, want := len(s.Requests()), 0; got != want {
+				t.Errorf("got %d requests, want %d", got, want)
+			}
+		})
+	}
+}
+
+func TestTLS12IsEnough(t *testing.T) {
+	t.Parallel()
+	s := newStandIn(t, workfronttest.Options{TLS: workfronttest.TLSOptions{MaxVersion: tls.VersionTLS12}})
+	_, err := newClient(t, s.endpoint(), time.Now).Exchange(bounded(t), s.request(t, 0))
+	checkOutcome(t, err, success)
+}
+
+// Credentials never travel in the clear, and a port that speaks plain HTTP is a wrong port, which stays one.
+func TestPlainHTTPBehindHTTPS(t *testing.T) {
+	t.Parallel()
+	var requests atomic.Int64
+	plain := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { requests.Add(1) }))
+	t.Cleanup(plain.Close)
+	c := newClient(t, workfront.Endpoint{BaseURL: "https" + strings.TrimPrefix(plain.URL, "http")}, time.Now)
+	ctx, count := dials(bounded(t), func(int) {})
+	_, err := exchangeWith(ctx, c, 2)
+	checkOutcome(t, err, permanent)
+	if got, want := count.Load(), int64(1); got != want {
+		t.Errorf("got %d connection attempts, want %d", got, want)
+	}
+	if got, want := requests.Load(), int64(0); got != want {
+		t.Errorf("got %d requests, want %d", got, want)
+	}
+}
+
+func TestNewClient(t *testing.T) {
+	t.Parallel()
+	s := newStandIn(t, workfronttest.Options{})
+	good := s.CACert()
+	damaged := strings.Replace(good, "\nM", "\n!", 1)
+	if damaged == good {
+		t.Fatal("the certificate was not damaged")
+	}
+	key := "-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----\n"
+	tests := []struct {
+		name, caCert string
+		ok           bool
+	}{
+		{"none", "", true},
+		{"one", good, true},
+		{"two", good + good, true},
+		{"text in front", "subject=CN = Example CA\n\n" + good, true},
+		{"text in between", good + "\nsubject=CN = Example CA\n" + good, true},
+		{"CRLF", strings.ReplaceAll(good, "\n", "\r\n"), true},
+		{"white space", " \n", false},
+		{"not PEM", "acme-ca", false},
+		{"a file name", "@ca.pem", false},
+		{"private key", key, false},
+		{"damaged", damaged, false},
+		{"no end", good[:len(good)/2], false},
+		{"a block that is no certificate inside", "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n", false},
+		// Stored, it would be shown to whoever reads the configuration.
+		{"private key behind a certificate", good + key, false},
+		{"private key before a certificate", key + good, false},
+		// Left out in silence, it would be missed only once the server uses it.
+		{"unreadable certificate behind a good one", good + "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n", false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, newErr := workfront.NewClient(workfront.Endpoint{BaseURL: s.URL(), CACert: tt.caCert}, time.Now)
+			for name, err := range map[string]error{"NewClient": newErr, "ParseCACert": workfront.ParseCACert(tt.caCert)} {
+				if ok := err == nil; ok != tt.ok {
+					t.Errorf("%s: got %v, want an error: %t", name, err, !tt.ok)
+				}
+				if want := "CERTIFICATE"; err != nil && !strings.Contains(err.Error(), want) {
+					t.Errorf("%s: got %q, want it to say what to give", name, err)
+				}
+			}
+		})
+	}
+}
+
+// An operator who gives a CA for a gateway must not lose Workfront itself, and the other way round.
+func TestCACertAddsToTheRoots(t *testing.T) {
+	t.Parallel()
+	first, second := newStandIn(t, workfronttest.Options{}), newStandIn(t, workfronttest.Options{})
+	both := first.CACert() + second.CACert()
+	for _, s := range []*standIn{first, second} {
+		c := newClient(t, workfront.Endpoint{BaseURL: s.URL(), CACert: both}, time.Now)
+		_, err := c.Exchange(bounded(t), s.request(t, 0))
+		checkOutcome(t, err, success)
+	}
+}
+
+func TestRedirectsAreNeverFollowed(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{301, 302, 303, 307, 308} {
+		for _, to := range []string{"same host", "other host", "plain http"} {
+			t.Run(http.StatusText(status)+" to "+to, func(t *testing.T) {
+				t.Parallel()
+				var reached atomic.Int64
+				reach := func(http.ResponseWriter, *http.Request) { reached.Add(1) }
+				// Servers of httptest share a certificate, so the other one would be trusted.
+				other := httptest.NewTLSServer(http.HandlerFunc(reach))
+				t.Cleanup(other.Close)
+				plain := httptest.NewServer(http.HandlerFunc(reach))
+				t.Cleanup(plain.Close)
+				location := map[string]string{"same host": "/elsewhere", "other host": other.URL, "plain http": plain.URL}[to]
+				h := newHost(t, always(status, "", "Location", location))
+				c := newClient(t, h.endpoint(), time.Now)
+				_, err := exchangeWith(bounded(t), c, 2)
+				checkOutcome(t, err, permanent)
+				if want := "redirect"; err == nil || !strings.Contains(err.Error(), want) {
+					t.Errorf("got %v, want %q in it", err, want)
+				}
+				checkOutcome(t, c.Logout(bounded(t), sessionToken, apiVersion, 2), permanent)
+				if got, want := h.count(), 2; got != want {
+					t.Errorf("the host: got %d requests for two calls, want %d", got, want)
+				}
+				if got, want := reached.Load(), int64(0); got != want {
+					t.Errorf("elsewhere: got %d requests, want %d", got, want)
+				}
+			})
+		}
+	}
+}
+
+// A redirect that leads nowhere is one all the same: it does not pass by itself.
+func TestRedirectWithAnUnreadableLocation(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, always(http.StatusFound, "", "Location", "https://[bad"))
+	_, err := exchangeWith(bounded(t), newClient(t, h.endpoint(), time.Now), 2)
+	checkOutcome(t, err, permanent)
+	if got, want := h.count(), 1; got != want {
+		t.Errorf("got %d requests, want %d", got, want)
+	}
+}
+
+// A server that takes the connection over must not keep the caller beyond the deadline.
+func TestSwitchingProtocols(t *testing.T) {
+	t.Parallel()
+	release, closed := make(chan struct{}), make(chan struct{})
+	t.Cleanup(func() {
+		close(release)
+		<-closed
+	})
+	h := newHost(t, func(w http.ResponseWriter, _ *http.Request, _ int) {
+		defer close(closed)
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		_, _ = conn.Write([]byte("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: other\r\n\r\n"))
+		<-release
+		_ = conn.Close()
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	c := newClient(t, h.endpoint(), time.Now)
+	done := make(chan error, 1)
+	go func() {
+		_, err := exchangeWith(ctx, c, 0)
+		done <- err
+	}()
+	late := time.NewTimer(5 * time.Second)
+	defer late.Stop()
+	select {
+	case err := <-done:
+		if err == nil {
+			t.Error("got no error, want one")
+		}
+	case <-late.C:
+		t.Error("the call goes on long after its deadline, want it over by then")
+	}
+}
+
+func TestConnectionsAreKept(t *testing.T) {
+	t.Parallel()
+	s := newStandIn(t, workfronttest.Options{})
+	c := newClient(t, s.endpoint(), time.Now)
+	for range 50 {
+		if _, err := c.Exchange(bounded(t), s.request(t, 0)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, want := s.Stats().Connections, 1; got != want {
+		t.Errorf("got %d connections, want %d", got, want)
+	}
+	c.Close()
+	if _, err := c.Exchange(bounded(t), s.request(t, 0)); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := s.Stats().Connections, 2; got != want {
+		t.Errorf("after Close: got %d connections, want %d", got, want)
+	}
+}
+
+// An answer that is not wanted to its end must not cost the connection either.
+func TestConnectionsAreKeptAfterRefusals(t *testing.T) {
+	t.Parallel()
+	var connections atomic.Int64
+	h := newHost(t, always(http.StatusBadRequest, strings.Repeat("x", 512<<10)), countConnections(&connections))
+	c := newClient(t, h.endpoint(), time.Now)
+	for range 5 {
+		_, err := exchangeWith(bounded(t), c, 0)
+		checkOutcome(t, err, refused)
+	}
+	if got, want := connections.Load(), int64(1); got != want {
+		t.Errorf("got %d connections, want %d", got, want)
+	}
+}
+
+func countConnections(n *atomic.Int64) func(*httptest.Server) {
+	return func(s *httptest.Server) {
+		s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+			if state == http.StateNew {
+				n.Add(1)
+			}
+		}
+	}
+}
+
+// Workfront limits concurrent API threads, so 64 calls at a time share 32 connections, and all of those are used.
+func TestConnectionsAreLimited(t *testing.T) {
+	t.Parallel()
+	const calls, most = 64, 32
+	var connections atomic.Int64
+	full, release := make(chan struct{}), make(chan struct{})
+	h := newHost(t, func(w http.ResponseWriter, r *http.Request, n int) {
+		if n == most {
+			close(full)
+		}
+		select {
+		case <-release:
+		case <-r.Context().Done():
+		}
+		answer(w, http.StatusOK, session(""))
+	}, countConnections(&connections))
+	c := newClient(t, h.endpoint(), time.Now)
+
+	// A call that wants a connection says so: after the last has, every connection that is dialed is under way.
+	var wanting, over sync.WaitGroup
+	wanting.Add(calls)
+	ctx := httptrace.WithClientTrace(bounded(t), &httptrace.ClientTrace{GetConn: func(string) { wanting.Done() }})
+	for range calls {
+		over.Go(func() {
+			if _, err := exchangeWith(ctx, c, 0); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wanting.Wait()
+	select {
+	case <-full:
+	case <-ctx.Done():
+		t.Errorf("got %d calls at a time, want %d", h.count(), most)
+	}
+	close(release)
+	over.Wait()
+	if got, want := connections.Load(), int64(most); got != want {
+		t.Errorf("got %d connections, want %d", got, want)
+	}
+	if got, want := h.count(), calls; got != want {
+		t.Errorf("got %d requests, want %d", got, want)
+	}
+}
+
+func TestUnusableBaseURL(t *testing.T) {
+	t.Parallel()
+	// Endpoints come from storage; one that is no address must not end in a panic.
+	c := newClient(t, workfront.Endpoint{BaseURL: "https://[::1"}, time.Now)
+	if _, err := exchangeWith(bounded(t), c, 0); err == nil {
+		t.Error("exchange: got no error, want one")
+	}
+	if err := c.Logout(bounded(t), sessionToken, apiVersion, 0); err == nil {
+		t.Error("logout: got no error, want one")
+	}
+}
