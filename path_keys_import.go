@@ -86,7 +86,7 @@ const importDescription = `
 Takes a key that exists already, such as one made by Adobe's command or by
 Workfront's "Generate a public/private keypair":
 
-  $ openssl req -x509 -sha256 -nodes -newkey rsa:2048 \
+  $ openssl req -x509 -sha256 -nodes -newkey rsa:2048 -days 365 \
       -keyout private.key -out certificate_pub.crt
   $ vault write workfront/keys/default/import \
       private_key=@private.key certificate=@certificate_pub.crt

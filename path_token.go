@@ -120,7 +120,7 @@ func explainRefusal(err error, s *settings, mount string) error {
 		return err
 	}
 	return fmt.Errorf("%w; compare client_id, client_secret, customer_id and user_id of %sconfig with the OAuth2 application in Workfront, "+
-		"and check that it has the certificate of %skeys/%s among its public keys, added by that user", err, mount, mount, s.keyName)
+		"and check that it has the certificate of %skeys/%s among its public keys, added by that user", refused, mount, mount, s.keyName)
 }
 
 // internalData is what Vault keeps with the lease and hands back for its renewal and revocation.

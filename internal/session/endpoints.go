@@ -50,6 +50,13 @@ func (p *endpoints) isDown(e workfront.Endpoint) bool {
 	return p.now().Before(p.downUntil[e])
 }
 
+// forgive forgets which endpoints are down.
+func (p *endpoints) forgive() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	clear(p.downUntil)
+}
+
 // observe learns from the outcome of a logout whether e is down.
 func (p *endpoints) observe(e workfront.Endpoint, err error) {
 	var unavailable *workfront.UnavailableError

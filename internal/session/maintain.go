@@ -199,6 +199,7 @@ func (b *Broker) Close(ctx context.Context, storage logical.Storage) {
 	case <-ctx.Done():
 	}
 	l := ledger{storage}
+	b.endpoints.forgive() // it is the last try
 	limited, cancel := context.WithTimeout(ctx, closeLogout)
 	defer cancel()
 	if err := b.Maintain(limited, storage); err != nil {
