@@ -1,0 +1,14 @@
+# An application that works with Workfront: it may read tokens, and nothing else of the mount.
+#
+# Vault's built-in policy "default", which a token has unless it was made without, lets it also renew its leases and
+# revoke its own token, which ends the sessions that were read with it.
+path "workfront/token" {
+  capabilities = ["read"]
+}
+
+# To give back one lease and keep the token, an application needs this too. It allows the revocation of any lease
+# whose ID is known, so it is left out here.
+#
+# path "sys/leases/revoke" {
+#   capabilities = ["update"]
+# }
