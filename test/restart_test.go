@@ -1,0 +1,184 @@
+//go:build e2e
+
+package test
+
+import (
+	"os"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/vault/api"
+)
+
+// TestStoryPluginKilled kills the plugin between issue and revocation: what must survive is in storage.
+func TestStoryPluginKilled(t *testing.T) {
+	t.Parallel()
+	w := startWorkfront(t, 0)
+	m := lending(t, ownVault(t), w, map[string]any{"ttl": "5m"})
+	renewed, revoked := m.token(t, ""), m.token(t, "")
+	old := m.onePluginProcess(t)
+	process, err := os.FindProcess(old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	// Until Vault has noticed, calls fail.
+	eventually(t, 30*time.Second, func() error { return m.tryRevoke(revoked) })
+	wantDead(t, w, revoked)
+	if now := m.onePluginProcess(t); now == old {
+		t.Error("the plugin was not killed")
+	}
+	if _, err := m.root.Sys().Renew(renewed.LeaseID, 60); err != nil {
+		t.Errorf("renew: %v", err)
+	}
+	if !w.SessionAlive(accessToken(renewed)) {
+		t.Error("a session that was not revoked has ended")
+	}
+	m.revoke(t, renewed)
+	m.revoke(t, m.token(t, ""))
+}
+
+func TestStoryPluginReloaded(t *testing.T) {
+	t.Parallel()
+	w := startWorkfront(t, 0)
+	m := lending(t, ownVault(t), w, map[string]any{"ttl": "5m"})
+	old := m.onePluginProcess(t)
+	lease := m.token(t, "")
+	if _, err := m.root.Sys().ReloadPlugin(&api.ReloadPluginInput{Plugin: pluginName}); err != nil {
+		t.Fatalf("reload: %v", err)
+	}
+	if !w.SessionAlive(accessToken(lease)) {
+		t.Error("the reload ended a session that is lent out")
+	}
+	if _, err := m.root.Sys().Renew(lease.LeaseID, 60); err != nil {
+		t.Errorf("renew: %v", err)
+	}
+	if now := m.onePluginProcess(t); now == old {
+		t.Error("the plugin was not started anew")
+	}
+	m.revoke(t, lease)
+	wantDead(t, w, lease)
+	m.revoke(t, m.token(t, ""))
+}
+
+func TestStoryVaultSealed(t *testing.T) {
+	t.Parallel()
+	w := startWorkfront(t, 0)
+	m := lending(t, ownVault(t), w, map[string]any{"ttl": "5m"})
+	lease := m.token(t, "")
+	if err := m.root.Sys().Seal(); err != nil {
+		t.Fatalf("seal: %v", err)
+	}
+	_, err := m.readToken("")
+	wantError(t, err, 503, "sealed")
+	if !w.SessionAlive(accessToken(lease)) {
+		t.Error("the seal ended a session that is lent out")
+	}
+	if err := m.unseal(); err != nil {
+		t.Fatalf("unseal: %v", err)
+	}
+	if _, err := m.root.Sys().Renew(lease.LeaseID, 60); err != nil {
+		t.Errorf("renew: %v", err)
+	}
+	m.revoke(t, lease)
+	wantDead(t, w, lease)
+	m.revoke(t, m.token(t, ""))
+}
+
+// TestStoryTwoMountsOneProcess: two applications, one process, nothing shared.
+func TestStoryTwoMountsOneProcess(t *testing.T) {
+	t.Parallel()
+	v := ownVault(t)
+	w1, w2 := startWorkfront(t, 0), startWorkfront(t, 0)
+	m1, m2 := lending(t, v, w1, nil), lending(t, v, w2, nil)
+	first, second := m1.token(t, ""), m2.token(t, "")
+	v.onePluginProcess(t)
+	if !w1.SessionAlive(accessToken(first)) || !w2.SessionAlive(accessToken(second)) {
+		t.Error("a mount's token is no session of its own application")
+	}
+	if w1.SessionAlive(accessToken(second)) || w2.SessionAlive(accessToken(first)) {
+		t.Error("a mount's token is a session of the other's application")
+	}
+	m1.revoke(t, first)
+	if !w2.SessionAlive(accessToken(second)) {
+		t.Error("the revocation in one mount ended a session of the other")
+	}
+	// What one mount changes is nothing to the other.
+	m1.delete(t, "config")
+	_, err := m1.readToken("")
+	wantError(t, err, 400, "not configured")
+	m2.revoke(t, second)
+	m2.revoke(t, m2.token(t, ""))
+	v.onePluginProcess(t)
+}
+
+// TestLeaseKeepsItsHost changes all that a lease was made from. Its revocation goes to the host that issued it, which
+// only the CA pinned with it lets it trust, and to no other.
+func TestLeaseKeepsItsHost(t *testing.T) {
+	t.Parallel()
+	v := ownVault(t) // to reload one mount, Vault kills the process that serves all of them
+	issuer, other := startWorkfront(t, 0), startWorkfront(t, 0)
+	for _, c := range []struct {
+		name   string
+		change func(t *testing.T, m *mount)
+	}{
+		{"config changed", func(t *testing.T, m *mount) { m.configure(t, other, nil) }},
+		{"config deleted", func(t *testing.T, m *mount) { m.delete(t, "config") }},
+		{"key changed and deleted", func(t *testing.T, m *mount) {
+			m.write(t, "keys/new/generate", nil)
+			m.write(t, "config", map[string]any{"key": "new"})
+			m.delete(t, "keys/default")
+		}},
+		{"all deleted, plugin reloaded", func(t *testing.T, m *mount) {
+			m.delete(t, "config")
+			m.delete(t, "keys/default")
+			if _, err := m.root.Sys().ReloadPlugin(&api.ReloadPluginInput{Mounts: []string{m.path + "/"}}); err != nil {
+				t.Fatal(err)
+			}
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := enable(t, v, uniqueName(t), issuer, other)
+			public, _ := m.write(t, "keys/default/generate", nil).Data["public_key"].(string)
+			issuer.upload(t, public)
+			m.configure(t, issuer, map[string]any{"ttl": "5m"})
+			lease := m.token(t, "")
+			c.change(t, m)
+			if _, err := m.root.Sys().Renew(lease.LeaseID, 60); err != nil {
+				t.Errorf("renew: %v", err)
+			}
+			m.revoke(t, lease)
+			wantDead(t, issuer, lease)
+			if n := len(other.Requests()); n > 0 {
+				t.Errorf("the other host got %d requests, want none", n)
+			}
+		})
+	}
+}
+
+// TestTokenAfterKeyRotation: a new key works from the moment that config names it.
+func TestTokenAfterKeyRotation(t *testing.T) {
+	t.Parallel()
+	w := startWorkfront(t, 0)
+	m := enable(t, sharedVault(t), uniqueName(t), w)
+	generate := func(name string) (fingerprint string) {
+		certificate, _ := m.write(t, "keys/"+name+"/generate", nil).Data["certificate"].(string)
+		return w.upload(t, certificate)
+	}
+	old := generate("default")
+	m.configure(t, w, nil)
+	before := m.token(t, "")
+	generate("2027")
+	if _, err := m.patch(map[string]any{"key": "2027"}); err != nil {
+		t.Fatalf("patch: %v", err)
+	}
+	if err := w.RemovePublicKey(w.app.ClientID, old); err != nil {
+		t.Fatal(err)
+	}
+	after := m.token(t, "") // the stand-in knows only the new key by now
+	m.delete(t, "keys/default")
+	m.revoke(t, before)
+	m.revoke(t, after)
+}
