@@ -82,7 +82,7 @@ func (b *backend) HandleExistenceCheck(ctx context.Context, req *logical.Request
 
 // HandleRequest gives errors the form in which Vault passes them on as they are meant.
 func (b *backend) HandleRequest(ctx context.Context, req *logical.Request) (*logical.Response, error) {
-	resp, err := b.Backend.HandleRequest(ctx, req)
+	resp, err := b.handle(ctx, req)
 	var user *userError
 	var refused *workfront.RefusedError
 	var unavailable *workfront.UnavailableError
@@ -100,6 +100,17 @@ func (b *backend) HandleRequest(ctx context.Context, req *logical.Request) (*log
 	default:
 		return nil, err
 	}
+}
+
+func (b *backend) handle(ctx context.Context, req *logical.Request) (*logical.Response, error) {
+	if len(req.Data) > 0 && req.Secret == nil {
+		if path := b.Route(req.Path); path != nil {
+			if err := checkTypes(path.Fields, req.Data); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return b.Backend.HandleRequest(ctx, req)
 }
 
 // orNothing turns an answer that says nothing into none: Vault then answers 204, and its command line "Success!". The

@@ -75,6 +75,36 @@ func badField(name, format string, args ...any) error {
 // A setter takes the value of one field from a request. nil puts the default back.
 type setter func(value any) error
 
+// checkTypes checks that what was sent for a path can be read as what its fields are. The framework would do it, too, but it
+// quotes the value, which may be a secret, and leaves it at the words of the parser.
+func checkTypes(fields map[string]*framework.FieldSchema, data map[string]any) error {
+	for _, name := range slices.Sorted(maps.Keys(data)) {
+		schema, known := fields[name]
+		if !known || data[name] == nil {
+			continue
+		}
+		if schema.Type == framework.TypeDurationSecond {
+			if _, err := wholeSeconds(name, data[name]); err != nil {
+				return err
+			}
+			continue
+		}
+		d := framework.FieldData{Raw: data, Schema: fields}
+		if _, _, err := d.GetOkErr(name); err == nil {
+			continue
+		}
+		switch schema.Type {
+		case framework.TypeInt:
+			return badField(name, "must be a whole number")
+		case framework.TypeBool:
+			return badField(name, "must be true or false")
+		default:
+			return badField(name, "must be text")
+		}
+	}
+	return nil
+}
+
 // merge hands the fields that a request holds to their setters, in the order of their names; the others keep their
 // values. Only a patch may hold null, as JSON merge patch has it (RFC 7396).
 func merge(req *logical.Request, d *framework.FieldData, setters map[string]setter) error {
@@ -86,7 +116,7 @@ func merge(req *logical.Request, d *framework.FieldData, setters map[string]sett
 		if raw == nil {
 			if req.Operation != logical.PatchOperation {
 				return badField(name, "is null, which only a patch understands; leave the field out to keep its value, "+
-					"or use `vault patch` to put its default back")
+					"or put its default back with `echo '{%q: null}' | vault patch %s%s -`", name, req.MountPoint, req.Path)
 			}
 			if err := setters[name](nil); err != nil {
 				return err
@@ -115,6 +145,9 @@ func wholeSeconds(name string, raw any) (time.Duration, error) {
 	value, err := parseutil.ParseDurationSecond(raw)
 	if err != nil {
 		return 0, badField(name, "is no duration; write it like 90s, 15m or 1h")
+	}
+	if value < 0 {
+		return 0, badField(name, "must not be negative; write it like 90s, 15m or 1h")
 	}
 	if value%time.Second != 0 {
 		return 0, badField(name, "must be a whole number of seconds; write it like 90s, 15m or 1h")

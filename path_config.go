@@ -255,8 +255,12 @@ lent out, the signing key, and the limits of leases.
       client_id=... client_secret=... customer_id=... user_id=...
 
 A field that is not sent keeps its value. To put a default back, patch the field
-with null. The client secret is never returned. A change of base_url, ca_cert
-or allow_custom_host decides where it is sent, and therefore has to bring
+with null:
+
+  $ echo '{"ttl": null}' | vault patch workfront/config -
+
+The client secret is never returned. A change of base_url, ca_cert or
+allow_custom_host decides where it is sent, and therefore has to bring
 client_secret along in the same request.
 
 Deleting the configuration ends no session: leases that are out stay revocable.

@@ -11,9 +11,12 @@ func ok(description string, fields map[string]*framework.FieldSchema) map[int][]
 	return map[int][]framework.Response{http.StatusOK: {{Description: description, Fields: fields}}}
 }
 
-// written describes the answer to a write, which may hold warnings but no data.
+// written describes the answer to a write, which holds no data: none, or one with warnings.
 func written(description string) map[int][]framework.Response {
-	return map[int][]framework.Response{http.StatusOK: {{Description: description}}}
+	return map[int][]framework.Response{
+		http.StatusOK:        {{Description: description + " There are warnings."}},
+		http.StatusNoContent: {{Description: description}},
+	}
 }
 
 func noContent() map[int][]framework.Response {

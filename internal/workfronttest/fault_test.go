@@ -24,24 +24,54 @@ func TestFaultOnExchange(t *testing.T) {
 		want  reply            // header: those that must be there
 		stats Stats
 	}{
-		{"status", Fault{Status: 503, Header: http.Header{"Retry-After": {"7"}}}, nil,
-			reply{503, http.Header{"Retry-After": {"7"}, "Content-Type": {jsonType}}, ""}, Stats{}},
-		{"page", Fault{Status: 502, Body: "<html>", Header: http.Header{"content-type": {"text/html"}}}, nil,
-			reply{502, http.Header{"Content-Type": {"text/html"}}, "<html>"}, Stats{}},
-		{"redirect", Fault{Status: 307, Header: http.Header{"Location": {"https://elsewhere.example/"}}}, nil,
-			reply{307, http.Header{"Location": {"https://elsewhere.example/"}}, ""}, Stats{}},
+		{
+			"status",
+			Fault{Status: 503, Header: http.Header{"Retry-After": {"7"}}},
+			nil,
+			reply{503, http.Header{"Retry-After": {"7"}, "Content-Type": {jsonType}}, ""},
+			Stats{},
+		},
+		{
+			"page",
+			Fault{Status: 502, Body: "<html>", Header: http.Header{"content-type": {"text/html"}}},
+			nil,
+			reply{502, http.Header{"Content-Type": {"text/html"}}, "<html>"},
+			Stats{},
+		},
+		{
+			"redirect",
+			Fault{Status: 307, Header: http.Header{"Location": {"https://elsewhere.example/"}}},
+			nil,
+			reply{307, http.Header{"Location": {"https://elsewhere.example/"}}, ""},
+			Stats{},
+		},
 		{"no content", Fault{Status: 204, Body: "lost"}, nil, reply{204, nil, ""}, Stats{}},
 		{"body alone", Fault{Body: `{"access_token":""}`}, nil, reply{200, nil, `{"access_token":""}`}, Stats{}},
 		{"huge body", Fault{Body: strings.Repeat("a", 10<<20)}, nil, reply{200, nil, strings.Repeat("a", 10<<20)}, Stats{}},
 		{"status after handling", Fault{Status: 504, Apply: true}, nil, reply{504, nil, ""}, Stats{Started: 1, Undelivered: 1}},
-		{"malformed after handling", Fault{Body: `{"access_token":"a`, Apply: true}, nil,
-			reply{200, nil, `{"access_token":"a`}, Stats{Started: 1, Undelivered: 1}},
-		{"date of the real answer", Fault{Header: http.Header{"Date": {"Thu, 01 Jan 1970 00:00:00 GMT"}}}, nil,
-			reply{200, http.Header{"Date": {"Thu, 01 Jan 1970 00:00:00 GMT"}}, "*"}, Stats{Started: 1, Alive: 1}},
+		{
+			"malformed after handling",
+			Fault{Body: `{"access_token":"a`, Apply: true},
+			nil,
+			reply{200, nil, `{"access_token":"a`},
+			Stats{Started: 1, Undelivered: 1},
+		},
+		{
+			"date of the real answer",
+			Fault{Header: http.Header{"Date": {"Thu, 01 Jan 1970 00:00:00 GMT"}}},
+			nil,
+			reply{200, http.Header{"Date": {"Thu, 01 Jan 1970 00:00:00 GMT"}}, "*"},
+			Stats{Started: 1, Alive: 1},
+		},
 		{"delay", Fault{Delay: time.Millisecond}, nil, reply{200, nil, "*"}, Stats{Started: 1, Alive: 1}},
 		{"shorter than announced", Fault{Status: 200, Body: "{", Header: http.Header{"Content-Length": {"9"}}}, cutShort, reply{}, Stats{}},
-		{"real one shorter than announced", Fault{Header: http.Header{"Content-Length": {"9999"}}}, cutShort, reply{},
-			Stats{Started: 1, Undelivered: 1}},
+		{
+			"real one shorter than announced",
+			Fault{Header: http.Header{"Content-Length": {"9999"}}},
+			cutShort,
+			reply{},
+			Stats{Started: 1, Undelivered: 1},
+		},
 		{"reset before handling", Fault{Reset: ResetBeforeHandling}, reset, reply{}, Stats{}},
 		{"reset after handling", Fault{Reset: ResetAfterHandling}, reset, reply{}, Stats{Started: 1, Undelivered: 1}},
 		{"reset within the answer", Fault{Reset: ResetMidAnswer}, reset, reply{}, Stats{Started: 1, Undelivered: 1}},
@@ -311,7 +341,7 @@ func TestFailedWriteIsNoDelivery(t *testing.T) {
 		f.Inject(fault)
 		func() {
 			defer func() {
-				if got := recover(); got != http.ErrAbortHandler {
+				if got, _ := recover().(error); !errors.Is(got, http.ErrAbortHandler) {
 					t.Errorf("got %v", got)
 				}
 			}()
