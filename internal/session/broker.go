@@ -1,48 +1,87 @@
 // Package session lends out Workfront sessions. It keeps a ledger of them in Vault's storage, starts a session
-// for a lease, and logs it out when its last lease is gone.
+// for a lease or shares one among many, and logs it out when its last lease is gone.
 package session
 
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+// Options is what a Broker is made of. All but Notify are required.
+type Options struct {
+	Now    func() time.Time
+	Logger hclog.Logger // tells operators what they should know
+	// Notify is told when the logout of a session was put off, and when it was done after all.
+	Notify func(ctx context.Context, e Event)
+}
+
+// Event is something that happened to a session and that somebody may want to act on.
+type Event struct {
+	Kind      EventKind
+	SessionID string
+	Role      string
+	BaseURL   string
+}
+
+// EventKind names what happened.
+type EventKind string
+
+// The kinds of events.
+const (
+	EventLogoutParked   EventKind = "logout-parked"
+	EventLogoutFinished EventKind = "logout-finished"
 )
 
 // Broker issues leases on sessions and releases them. What must survive a crash is in storage; the Broker holds
-// clients, and what it is doing at the moment. It is safe for concurrent use.
+// caches, and what it is doing at the moment. It is safe for concurrent use.
 type Broker struct {
 	now       func() time.Time
 	logger    hclog.Logger
+	notify    func(ctx context.Context, e Event)
 	endpoints *endpoints
-	inFlight  sync.WaitGroup // exchanges that outlive their readers
+	inFlight  sync.WaitGroup // exchanges and checks that outlive their readers
 
-	mu     sync.Mutex               // never held during a storage or network call
-	held   map[string]chan struct{} // sessions that a call is working on; closed when it is done
-	strays map[string]*Record       // sessions to be logged out that storage did not take
-	closed bool
+	mu       sync.Mutex        // never held during a storage or network call
+	sessions map[string]*entry // by session ID: those that a call works on, have several leases, or are shared now
+	pools    map[string]*pool  // by Source.Share
+	strays   map[string]*Record
+	closed   bool
 }
 
-// NewBroker returns a Broker that reads the time from now and tells operators what they should know by logger.
-func NewBroker(now func() time.Time, logger hclog.Logger) *Broker {
-	return &Broker{
-		now:       now,
-		logger:    logger,
-		endpoints: newEndpoints(now),
-		held:      make(map[string]chan struct{}),
+// NewBroker returns a Broker.
+func NewBroker(o Options) *Broker {
+	b := &Broker{
+		now:       o.Now,
+		logger:    o.Logger,
+		notify:    o.Notify,
+		endpoints: newEndpoints(o.Now),
+		sessions:  make(map[string]*entry),
+		pools:     make(map[string]*pool),
 		strays:    make(map[string]*Record),
 	}
+	if b.notify == nil {
+		b.notify = func(context.Context, Event) {}
+	}
+	return b
 }
 
 // errClosed is the answer to readers that come while the plugin is being unloaded.
 var errClosed = errors.New("the plugin is being unloaded; try again")
 
-// begin counts an exchange as in flight. It is called once for each end of one, by inFlight.Done.
+// begin counts a call as in flight that outlives its reader. Each is ended by inFlight.Done.
 func (b *Broker) begin() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	return b.beginLocked()
+}
+
+func (b *Broker) beginLocked() error {
 	if b.closed {
 		return errClosed
 	}
@@ -50,31 +89,28 @@ func (b *Broker) begin() error {
 	return nil
 }
 
-// hold gives the caller the session of that ID to itself, among the calls of this process, until it calls the
-// function that is returned.
-func (b *Broker) hold(ctx context.Context, id string) (func(), error) {
-	for {
-		b.mu.Lock()
-		busy, taken := b.held[id]
-		if !taken {
-			done := make(chan struct{})
-			b.held[id] = done
-			b.mu.Unlock()
-			return func() {
-				b.mu.Lock()
-				delete(b.held, id)
-				b.mu.Unlock()
-				close(done)
-			}, nil
-		}
-		b.mu.Unlock()
-		select {
-		case <-busy:
-		case <-ctx.Done():
-			return nil, ctx.Err()
+// Reset drops what is kept for connections that the configuration no longer names.
+func (b *Broker) Reset() { b.endpoints.reset() }
+
+// Invalidate drops what memory holds of a storage entry that another node has written.
+func (b *Broker) Invalidate(key string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if share, ok := strings.CutPrefix(key, currentPrefix); ok {
+		delete(b.pools, share)
+		return
+	}
+	for _, prefix := range []string{sessionPrefix, leasePrefix} {
+		if rest, ok := strings.CutPrefix(key, prefix); ok {
+			if e := b.sessions[firstSegment(rest)]; e != nil {
+				e.stale = true
+				b.dropLocked(e)
+			}
 		}
 	}
 }
 
-// Reset drops what is kept for connections that the configuration no longer names.
-func (b *Broker) Reset() { b.endpoints.reset() }
+// Session returns what the ledger holds under that ID, or nil if the session is gone. The Record is a copy.
+func (b *Broker) Session(ctx context.Context, storage logical.Storage, sessionID string) (*Record, error) {
+	return ledger{storage}.get(ctx, sessionID)
+}

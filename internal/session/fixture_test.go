@@ -105,7 +105,7 @@ func newFixtureWithTTL(t *testing.T, sessionTTL time.Duration) *fixture {
 
 // newBroker returns what a restarted process would have: nothing in memory.
 func (f *fixture) newBroker() *session.Broker {
-	return session.NewBroker(f.clock.Now, hclog.NewNullLogger())
+	return session.NewBroker(session.Options{Now: f.clock.Now, Logger: hclog.NewNullLogger()})
 }
 
 func (f *fixture) issue() *session.Lease {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/hashicorp/go-uuid"
 	"github.com/hashicorp/vault/sdk/logical"
 
 	"vault-plugin-secrets-workfront/internal/workfront"
@@ -28,6 +27,12 @@ type Source struct {
 	SessionTTL     time.Duration // life of the session if Workfront states none
 	RequestTimeout time.Duration // for the exchange, retries included
 	MaxRetries     int           // further attempts after a failure that cannot have started a session
+
+	// Share names whom the session is shared among; "" starts one for each lease.
+	Share string
+	// Fingerprint stands for all of the above that a shared session has to agree with to be handed out. It is made
+	// once, because it is compared at each read.
+	Fingerprint string
 }
 
 // Lease is one hold on a session.
@@ -35,16 +40,23 @@ type Lease struct {
 	ID        string // names the lease within its session
 	SessionID string
 	Token     string
-	TokenType string
 	ExpiresAt time.Time // the end of the session, not of the lease
 }
 
-// Issue starts a session and returns a lease on it. Besides storage errors it returns those of
-// workfront.Client.Exchange. When ctx ends, Issue returns, but an exchange that was begun is not cut off, because
-// its session could not be known, and so not be ended: it is finished, recorded, and logged out.
+func newLease(id leaseID, r *Record, expiresAt time.Time) *Lease {
+	return &Lease{ID: id.String(), SessionID: r.ID(), Token: r.Token, ExpiresAt: expiresAt}
+}
+
+// Issue returns a lease on a session: on one of its own, or on the one that is shared at src.Share. Besides storage
+// errors it returns those of workfront.Client.Exchange. When ctx ends, Issue returns, but an exchange that was begun is
+// not cut off, because its session could not be known, and so not be ended: it is finished, recorded, and logged out if
+// nobody waits for it any more.
 func (b *Broker) Issue(ctx context.Context, storage logical.Storage, src Source) (*Lease, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
+	}
+	if src.Share != "" {
+		return b.share(ctx, ledger{storage}, src)
 	}
 	if err := b.begin(); err != nil {
 		return nil, err
@@ -61,11 +73,8 @@ func (b *Broker) Issue(ctx context.Context, storage logical.Storage, src Source)
 		select {
 		case results <- result{lease, err}:
 		case <-ctx.Done():
-			if err != nil {
-				return
-			}
-			if err := b.Release(outliving, storage, lease.SessionID, lease.ID); err != nil {
-				b.logger.Error("a session whose reader has left could not be logged out", "session_id", lease.SessionID, "error", err)
+			if err == nil {
+				b.takeBack(outliving, storage, lease)
 			}
 		}
 	}()
@@ -77,52 +86,51 @@ func (b *Broker) Issue(ctx context.Context, storage logical.Storage, src Source)
 	}
 }
 
-// start exchanges an assertion for a session and records a lease on it.
+// takeBack releases a lease that did not reach its reader.
+func (b *Broker) takeBack(ctx context.Context, storage logical.Storage, lease *Lease) {
+	if err := b.Release(ctx, storage, lease.SessionID, lease.ID); err != nil {
+		b.logger.Error("a lease that did not reach its reader could not be taken back; it stays until its session ends",
+			"session_id", lease.SessionID, "error", err)
+	}
+}
+
+// start starts a session for one lease.
 func (b *Broker) start(ctx context.Context, storage logical.Storage, src Source) (*Lease, error) {
-	leaseID, err := uuid.GenerateUUID()
-	if err != nil {
-		return nil, fmt.Errorf("name lease: %w", err)
-	}
-	session, err := b.exchange(ctx, src)
+	fresh, err := b.exchange(ctx, src)
 	if err != nil {
 		return nil, err
 	}
-	life, stated := session.ExpiresIn, session.ExpiresIn > 0
-	if !stated {
-		life = src.SessionTTL
-	}
-	record, err := b.record(ctx, ledger{storage}, &Record{
-		Version:   recordVersion,
-		Token:     session.Token,
-		Endpoint:  src.Endpoint,
-		Role:      src.Role,
-		UserID:    src.UserID,
-		IssuedAt:  session.SentAt,
-		ExpiresAt: session.SentAt.Add(life),
-		Stated:    stated,
-		State:     StateActive,
-		Lease:     leaseID,
-	})
+	id := newLeaseID()
+	fresh.Lease = id
+	record, err := b.enter(ctx, ledger{storage}, fresh)
 	if err != nil {
 		return nil, err
 	}
-	lease := &Lease{
-		ID:        leaseID,
-		SessionID: record.ID(),
-		Token:     session.Token,
-		TokenType: session.TokenType,
-		ExpiresAt: record.ExpiresAt,
-	}
-	if left := record.ExpiresAt.Sub(b.now()); left < MinLife {
-		if err := b.Release(ctx, storage, lease.SessionID, lease.ID); err != nil {
-			return nil, err
-		}
-		return nil, &workfront.UnavailableError{Reason: fmt.Sprintf("it answered with a session that has %s left, too little to be lent out", left.Round(time.Second))}
+	lease := newLease(id, record, earlier(fresh.ExpiresAt, record.ExpiresAt))
+	if err := b.longEnough(lease.ExpiresAt); err != nil {
+		b.takeBack(ctx, storage, lease)
+		return nil, err
 	}
 	return lease, nil
 }
 
-func (b *Broker) exchange(ctx context.Context, src Source) (*workfront.Session, error) {
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+// longEnough refuses what Workfront started with too little of a life.
+func (b *Broker) longEnough(expiresAt time.Time) error {
+	if left := expiresAt.Sub(b.now()); left < MinLife {
+		return &workfront.UnavailableError{Reason: fmt.Sprintf("it answered with a session that has %s left, too little to be lent out", left.Round(time.Second))}
+	}
+	return nil
+}
+
+// exchange starts a session at Workfront. The Record is not in the ledger yet.
+func (b *Broker) exchange(ctx context.Context, src Source) (*Record, error) {
 	client, err := b.endpoints.client(src.Endpoint.Endpoint)
 	if err != nil {
 		return nil, err
@@ -137,54 +145,97 @@ func (b *Broker) exchange(ctx context.Context, src Source) (*workfront.Session, 
 	}
 	ctx, cancel := context.WithTimeout(ctx, src.RequestTimeout)
 	defer cancel()
-	return client.Exchange(ctx, workfront.ExchangeRequest{
+	session, err := client.Exchange(ctx, workfront.ExchangeRequest{
 		ClientID:     src.ClientID,
 		ClientSecret: src.ClientSecret,
 		Assertion:    assertion,
 		MaxRetries:   src.MaxRetries,
 	})
-}
-
-// record enters a session that Workfront has handed out, with fresh.Lease as a lease on it, and returns what the
-// ledger now holds. If it cannot, it ends the session.
-func (b *Broker) record(ctx context.Context, l ledger, fresh *Record) (*Record, error) {
-	id := fresh.ID()
-	release, err := b.hold(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	defer release()
-	known, err := l.get(ctx, id)
+	life, stated := session.ExpiresIn, session.ExpiresIn > 0
+	if !stated {
+		life = src.SessionTTL
+	}
+	return &Record{
+		Version:   recordVersion,
+		Token:     session.Token,
+		Endpoint:  src.Endpoint,
+		Role:      src.Role,
+		UserID:    src.UserID,
+		IssuedAt:  session.SentAt,
+		ExpiresAt: session.SentAt.Add(life),
+		Stated:    stated,
+		State:     StateActive,
+	}, nil
+}
+
+// enter enters a session that Workfront has handed out into the ledger, with fresh.Lease as a lease on it, and returns
+// what the ledger now holds. If it cannot, it ends the session, unless another lease holds it.
+func (b *Broker) enter(ctx context.Context, l ledger, fresh *Record) (*Record, error) {
+	id := fresh.ID()
+	// Workfront may have handed out a session that lives already.
+	record, err := b.attach(ctx, l, id, fresh.Lease, func(known *Record) bool { return !b.restates(known, fresh) })
+	if record != nil {
+		return record, nil
+	}
+	if err != nil {
+		b.takeBack(ctx, l.storage, newLease(fresh.Lease, fresh, fresh.ExpiresAt))
+		return nil, err
+	}
+	e, err := b.hold(ctx, l, id)
 	if err != nil {
 		// Whether another lease holds this session cannot be told now, so it must not be logged out now.
 		b.stray(fresh)
 		return nil, err
 	}
-	if known == nil {
+	defer b.letGo(e)
+	return b.enterHeld(ctx, l, e, fresh)
+}
+
+// enterHeld is enter for a caller that holds the session. fresh.Lease may be none.
+func (b *Broker) enterHeld(ctx context.Context, l ledger, e *entry, fresh *Record) (*Record, error) {
+	if e.record == nil {
 		if err := l.create(ctx, fresh); err != nil {
+			e.failed()
 			b.abandon(ctx, l, fresh, err)
 			return nil, err
 		}
-		return fresh, nil
-	}
-	updated, err := b.reissue(ctx, l, known, fresh)
-	if err != nil {
-		// What the ledger holds now, with or without this lease, is put right by taking the lease back.
-		if releaseErr := b.release(ctx, l, id, fresh.Lease); releaseErr != nil {
-			b.logger.Error("a lease that was not handed out stays on its session until that ends", "session_id", id, "error", releaseErr)
+		e.record = fresh
+	} else {
+		updated, err := b.reissue(ctx, l, e.record, fresh)
+		if err != nil {
+			e.failed()
+			b.undoReissue(ctx, l, e, fresh.Lease)
+			return nil, err
 		}
-		return nil, err
+		e.record = updated
 	}
-	return updated, nil
+	if fresh.Lease != (leaseID{}) {
+		e.leases[fresh.Lease] = struct{}{}
+	}
+	return e.record, nil
 }
 
-// reissue adds a lease to a session that the ledger holds already: Workfront has handed it out again.
+// restatement is how much a new statement of a session's end has to differ from the known one to count: less than that is
+// the rounding and the travel of the answer.
+const restatement = time.Minute
+
+// restates tells whether fresh says something new of a session that the ledger holds. A session does not get younger by
+// being handed out again: a new statement counts, a new assumption only where the old one has proved wrong.
+func (b *Broker) restates(known, fresh *Record) bool {
+	if !fresh.Stated {
+		return known.ended(b.now().Add(MinLife))
+	}
+	return !known.Stated || known.ExpiresAt.Sub(fresh.ExpiresAt).Abs() > restatement
+}
+
+// reissue adds a lease, if there is one, to a session that the ledger holds already.
 func (b *Broker) reissue(ctx context.Context, l ledger, known, fresh *Record) (*Record, error) {
 	id := known.ID()
 	updated := *known
-	// A session does not get younger by being handed out again: a new statement counts, a new assumption only
-	// where the old one has proved wrong.
-	if fresh.Stated || known.ended(b.now().Add(MinLife)) {
+	if b.restates(known, fresh) {
 		updated.ExpiresAt, updated.Stated = fresh.ExpiresAt, fresh.Stated
 	}
 	if known.State == StateLogoutPending {
@@ -196,11 +247,15 @@ func (b *Broker) reissue(ctx context.Context, l ledger, known, fresh *Record) (*
 			return nil, err
 		}
 	}
-	if err := l.addLease(ctx, id, fresh.Lease); err != nil {
-		return nil, err
+	if fresh.Lease != (leaseID{}) {
+		if err := l.addLease(ctx, id, fresh.Lease); err != nil {
+			return nil, err
+		}
 	}
-	if err := l.put(ctx, &updated); err != nil {
-		return nil, err
+	if updated != *known {
+		if err := l.put(ctx, &updated); err != nil {
+			return nil, err
+		}
 	}
 	// What stands in an index without cause is dropped when it is met, so a failure here does no harm.
 	if moved {
@@ -210,4 +265,16 @@ func (b *Broker) reissue(ctx context.Context, l ledger, known, fresh *Record) (*
 		_ = l.delete(ctx, parkedPrefix+id)
 	}
 	return &updated, nil
+}
+
+// undoReissue takes a lease off again that storage may or may not have taken.
+func (b *Broker) undoReissue(ctx context.Context, l ledger, e *entry, lease leaseID) {
+	err := b.reload(ctx, l, e)
+	if err == nil {
+		err = b.releaseHeld(ctx, l, e, lease)
+	}
+	if err != nil {
+		e.failed()
+		b.logger.Error("a lease that was not handed out stays on its session until that ends", "session_id", e.id, "error", err)
+	}
 }

@@ -16,6 +16,7 @@ import (
 //	lease/<id>/<lease>     a lease on it, besides the one in the Record
 //	expiry/<bucket>/<id>   an index: the session ends within that bucket of time
 //	parked/<id>            an index: the session is StateLogoutPending
+//	current/<share>        a hint: the session that readers share there; it may be gone
 //
 // The indexes let the periodic job find what it has to do without reading what lives. An index entry is written
 // before the Record that it leads to, and removed after it, so that no crash leaves a Record that cannot be found;
@@ -25,6 +26,7 @@ const (
 	leasePrefix   = "lease/"
 	expiryPrefix  = "expiry/"
 	parkedPrefix  = "parked/"
+	currentPrefix = "current/"
 )
 
 // bucketSeconds is how much time one bucket of the expiry index covers.
@@ -71,10 +73,10 @@ func (l ledger) put(ctx context.Context, r *Record) error {
 }
 
 // remove deletes a session, its leases and its places in the indexes.
-func (l ledger) remove(ctx context.Context, r *Record, leases []string) error {
+func (l ledger) remove(ctx context.Context, r *Record, leases leaseSet) error {
 	id := r.ID()
 	keys := make([]string, 0, len(leases)+3)
-	for _, lease := range leases {
+	for lease := range leases {
 		if lease != r.Lease {
 			keys = append(keys, leaseKey(id, lease))
 		}
@@ -86,21 +88,87 @@ func (l ledger) remove(ctx context.Context, r *Record, leases []string) error {
 	return l.delete(ctx, keys...)
 }
 
-// leases returns the names of all leases on a session.
-func (l ledger) leases(ctx context.Context, r *Record) ([]string, error) {
+// park writes a session as one to be logged out, and deletes its leases. inRecord is the one that stood in the Record.
+func (l ledger) park(ctx context.Context, r *Record, inRecord leaseID, leases leaseSet) error {
+	if err := l.mark(ctx, parkedPrefix+r.ID()); err != nil {
+		return err
+	}
+	if err := l.put(ctx, r); err != nil {
+		return err
+	}
+	for lease := range leases {
+		if lease != inRecord {
+			if err := l.removeLease(ctx, r.ID(), lease); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// leases returns all leases on a session.
+func (l ledger) leases(ctx context.Context, r *Record) (leaseSet, error) {
 	names, err := l.storage.List(ctx, leasePrefix+r.ID()+"/")
 	if err != nil {
 		return nil, fmt.Errorf("list leases of session %s: %w", r.ID(), err)
 	}
-	if r.Lease != "" {
-		names = append(names, r.Lease)
+	leases := make(leaseSet, len(names)+1)
+	for _, name := range names {
+		lease, err := parseLeaseID(name)
+		if err != nil {
+			return nil, fmt.Errorf("list leases of session %s: %w", r.ID(), err)
+		}
+		leases[lease] = struct{}{}
 	}
-	return names, nil
+	if r.Lease != (leaseID{}) {
+		leases[r.Lease] = struct{}{}
+	}
+	return leases, nil
 }
 
 // addLease writes a lease besides the one in the Record.
-func (l ledger) addLease(ctx context.Context, id, lease string) error {
+func (l ledger) addLease(ctx context.Context, id string, lease leaseID) error {
 	return l.mark(ctx, leaseKey(id, lease))
+}
+
+// removeLease deletes a lease besides the one in the Record. It need not exist.
+func (l ledger) removeLease(ctx context.Context, id string, lease leaseID) error {
+	return l.delete(ctx, leaseKey(id, lease))
+}
+
+// shared is the session that the readers of a share were last given.
+type shared struct {
+	Version   int    `json:"version"`
+	SessionID string `json:"session_id"`
+	Source    string `json:"source"` // the Fingerprint of what it was made from
+}
+
+// current returns what is shared there; it is empty if that is not known.
+func (l ledger) current(ctx context.Context, share string) (shared, error) {
+	entry, err := l.storage.Get(ctx, currentPrefix+share)
+	if err != nil {
+		return shared{}, fmt.Errorf("read current session: %w", err)
+	}
+	if entry == nil {
+		return shared{}, nil
+	}
+	var s shared
+	if err := entry.DecodeJSON(&s); err != nil {
+		return shared{}, fmt.Errorf("decode current session: %w", err)
+	}
+	return s, nil
+}
+
+func (l ledger) setCurrent(ctx context.Context, share string, s shared) error {
+	s.Version = recordVersion
+	entry, err := logical.StorageEntryJSON(currentPrefix+share, s)
+	if err != nil {
+		return fmt.Errorf("encode current session: %w", err)
+	}
+	if err := l.storage.Put(ctx, entry); err != nil {
+		return fmt.Errorf("write current session: %w", err)
+	}
+	return nil
 }
 
 // endedBuckets returns the buckets of the expiry index that lie in the past.
@@ -145,7 +213,7 @@ func (l ledger) delete(ctx context.Context, keys ...string) error {
 	return nil
 }
 
-func leaseKey(id, lease string) string { return leasePrefix + id + "/" + lease }
+func leaseKey(id string, lease leaseID) string { return leasePrefix + id + "/" + lease.String() }
 
 func expiryKey(id string, expiresAt time.Time) string {
 	return expiryPrefix + bucketOf(expiresAt) + "/" + id

@@ -3,6 +3,8 @@ package session
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,9 +17,6 @@ const (
 	parkedFor = 24 * time.Hour
 	// parallelLogouts is how many parked sessions are logged out at a time.
 	parallelLogouts = 16
-	// Closing is brief: Vault waits for it when it steps down, and the other mounts of the process wait with it.
-	closeWait   = 2 * time.Second
-	closeLogout = 3 * time.Second
 )
 
 // probeKey is written before maintenance calls Workfront, to find out whether storage can be written at all.
@@ -74,94 +73,80 @@ func (b *Broker) dropEnded(ctx context.Context, l ledger, bucket string) error {
 	if err != nil {
 		return err
 	}
-	return b.each(ctx, ids, func(ctx context.Context, id string) error {
-		record, err := l.get(ctx, id)
-		if err != nil {
-			return err
-		}
-		place := expiryPrefix + bucket + "/" + id
+	return b.each(ctx, l, ids, func(ctx context.Context, e *entry) error {
+		place := expiryPrefix + bucket + "/" + e.id
 		switch {
-		case record == nil, place != expiryKey(id, record.ExpiresAt):
+		case e.record == nil, place != expiryKey(e.id, e.record.ExpiresAt):
 			return l.delete(ctx, place)
-		case record.State == StateLogoutPending && !record.Stated:
+		case e.record.State == StateLogoutPending && !e.record.Stated:
 			return nil // may be alive, and is tried until retryUntil
 		}
-		leases, err := l.leases(ctx, record)
-		if err != nil {
-			return err
-		}
-		return b.end(ctx, l, record, leases)
+		return b.end(ctx, l, e)
 	})
 }
 
 // retryParked logs parked sessions out.
 func (b *Broker) retryParked(ctx context.Context, l ledger, ids []string) error {
-	return b.each(ctx, ids, func(ctx context.Context, id string) error {
-		record, err := l.get(ctx, id)
-		if err != nil {
-			return err
+	return b.each(ctx, l, ids, func(ctx context.Context, e *entry) error {
+		r := e.record
+		if r == nil || r.State != StateLogoutPending {
+			return l.delete(ctx, parkedPrefix+e.id)
 		}
-		if record == nil || record.State != StateLogoutPending {
-			return l.delete(ctx, parkedPrefix+id)
+		if !b.now().Before(r.retryUntil()) {
+			b.logger.Warn("session given up: it could not be logged out in time", "session_id", e.id, "base_url", r.Endpoint.BaseURL,
+				"parked_at", r.ParkedAt.Format(time.RFC3339))
+			return b.remove(ctx, l, e)
 		}
-		leases, err := l.leases(ctx, record) // of a re-issue that failed
-		if err != nil {
-			return err
-		}
-		if !b.now().Before(record.retryUntil()) {
-			b.logger.Warn("session given up: it could not be logged out in time", "session_id", id, "base_url", record.Endpoint.BaseURL,
-				"parked_at", record.ParkedAt.Format(time.RFC3339))
-			return l.remove(ctx, record, leases)
-		}
-		if err := b.logout(ctx, record); err != nil {
-			b.logger.Debug("session still not logged out", "session_id", id, "base_url", record.Endpoint.BaseURL, "error", err)
+		if err := b.logout(ctx, r); err != nil {
+			b.logger.Debug("session still not logged out", "session_id", e.id, "base_url", r.Endpoint.BaseURL, "error", err)
 			return nil
 		}
-		b.logger.Info("session logged out that had been kept to be tried again", "session_id", id, "base_url", record.Endpoint.BaseURL)
-		return l.remove(ctx, record, leases)
+		if err := b.remove(ctx, l, e); err != nil {
+			return err
+		}
+		b.logger.Info("session logged out that had been kept to be tried again", "session_id", e.id, "base_url", r.Endpoint.BaseURL)
+		b.notify(ctx, r.event(EventLogoutFinished))
+		return nil
 	})
-}
-
-// each runs do for each session, several at a time, while it holds the session.
-func (b *Broker) each(ctx context.Context, ids []string, do func(context.Context, string) error) error {
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(parallelLogouts)
-	for _, id := range ids {
-		group.Go(func() error {
-			release, err := b.hold(ctx, id)
-			if err != nil {
-				return err
-			}
-			defer release()
-			return do(ctx, id)
-		})
-	}
-	return group.Wait()
 }
 
 // settleStrays ends the sessions that storage did not take, unless the ledger holds them for a lease.
 func (b *Broker) settleStrays(ctx context.Context, l ledger, strays map[string]*Record) error {
-	ids := make([]string, 0, len(strays))
-	for id := range strays {
-		ids = append(ids, id)
-	}
-	return b.each(ctx, ids, func(ctx context.Context, id string) error {
-		stray := strays[id]
-		known, err := l.get(ctx, id)
-		if err != nil {
-			b.stray(stray)
-			return err
-		}
-		if known != nil {
-			err = b.release(ctx, l, id, stray.Lease)
+	return b.each(ctx, l, slices.Collect(maps.Keys(strays)), func(ctx context.Context, e *entry) error {
+		stray := strays[e.id]
+		var err error
+		if e.record != nil {
+			err = b.releaseHeld(ctx, l, e, stray.Lease)
 		} else {
-			err = b.end(ctx, l, stray, nil)
+			e.record = stray
+			err = b.end(ctx, l, e)
 		}
 		if err != nil {
 			b.stray(stray)
 		}
 		return err
 	})
+}
+
+// each runs do for each session, several at a time, while it holds the session.
+func (b *Broker) each(ctx context.Context, l ledger, ids []string, do func(context.Context, *entry) error) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(parallelLogouts)
+	for _, id := range ids {
+		group.Go(func() error {
+			e, err := b.hold(ctx, l, id)
+			if err != nil {
+				return err
+			}
+			defer b.letGo(e)
+			if err := do(ctx, e); err != nil {
+				e.failed()
+				return err
+			}
+			return nil
+		})
+	}
+	return group.Wait()
 }
 
 func (b *Broker) takeStrays() map[string]*Record {
@@ -176,50 +161,4 @@ func (b *Broker) returnStrays(strays map[string]*Record) {
 	for _, r := range strays {
 		b.stray(r)
 	}
-}
-
-// Close finishes what is under way before the plugin is unloaded: it waits briefly for exchanges in flight, and
-// tries once more to log out what is parked. What remains is logged, because if the mount is being disabled, nobody
-// will go on with it.
-func (b *Broker) Close(ctx context.Context, storage logical.Storage) {
-	b.mu.Lock()
-	b.closed = true
-	b.mu.Unlock()
-	finished := make(chan struct{})
-	go func() {
-		b.inFlight.Wait()
-		close(finished)
-	}()
-	waited := time.NewTimer(closeWait)
-	defer waited.Stop()
-	select {
-	case <-finished:
-	case <-waited.C:
-		b.logger.Warn("unloading while exchanges are in flight; their sessions may stay at workfront until they end")
-	case <-ctx.Done():
-	}
-	l := ledger{storage}
-	b.endpoints.forgive() // it is the last try
-	limited, cancel := context.WithTimeout(ctx, closeLogout)
-	defer cancel()
-	if err := b.Maintain(limited, storage); err != nil {
-		b.logger.Debug("last maintenance before unloading failed", "error", err)
-	}
-	remaining, err := l.list(ctx, parkedPrefix)
-	if err == nil && len(remaining) > 0 {
-		b.logger.Warn("sessions are still to be logged out; if this mount is being disabled, they stay alive until they end",
-			"sessions", len(remaining), "until", b.latestEnd(ctx, l, remaining).Format(time.RFC3339))
-	}
-	b.endpoints.reset()
-}
-
-// latestEnd returns when the last of the sessions ends by itself.
-func (b *Broker) latestEnd(ctx context.Context, l ledger, ids []string) time.Time {
-	var latest time.Time
-	for _, id := range ids {
-		if r, err := l.get(ctx, id); err == nil && r != nil && r.ExpiresAt.After(latest) {
-			latest = r.ExpiresAt
-		}
-	}
-	return latest
 }

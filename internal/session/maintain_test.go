@@ -271,7 +271,7 @@ func TestCloseTriesOnceMoreAndReports(t *testing.T) {
 func TestCloseLogsWhatRemains(t *testing.T) {
 	f := newFixture(t)
 	var log logBuffer
-	f.broker = session.NewBroker(f.clock.Now, log.logger())
+	f.broker = session.NewBroker(session.Options{Now: f.clock.Now, Logger: log.logger()})
 	lease := f.park()
 	f.server.Suspend()
 	f.broker.Close(t.Context(), f.storage)

@@ -44,7 +44,7 @@ type Record struct {
 	// Lease is the lease that the session was started for, "" once that is gone. It stands here because
 	// most sessions never have another one, and a put less counts. Further leases have entries of their own:
 	// a list in here would have to be written anew, longer, for each.
-	Lease string `json:"lease,omitempty"`
+	Lease leaseID `json:"lease,omitzero"`
 	// ParkedAt is when the session was first found to be StateLogoutPending.
 	ParkedAt time.Time `json:"parked_at,omitzero"`
 }
@@ -56,5 +56,17 @@ func (r *Record) ID() string {
 	return hex.EncodeToString(sum[:16])
 }
 
+// left returns how much of the session's life remains.
+func (r *Record) left(now time.Time) time.Duration { return r.ExpiresAt.Sub(now) }
+
+// fading tells whether a quarter of the session's life or less is left, so that it is time for another one.
+func (r *Record) fading(now time.Time) bool {
+	return r.left(now) <= r.ExpiresAt.Sub(r.IssuedAt)/4
+}
+
 // ended tells whether the session's end has passed. If that end was assumed, the session may yet be alive.
 func (r *Record) ended(now time.Time) bool { return !now.Before(r.ExpiresAt) }
+
+func (r *Record) event(kind EventKind) Event {
+	return Event{Kind: kind, SessionID: r.ID(), Role: r.Role, BaseURL: r.Endpoint.BaseURL}
+}

@@ -3,7 +3,6 @@ package session
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/hashicorp/vault/sdk/logical"
@@ -19,67 +18,90 @@ const (
 // errKnownDown stands for a logout that was not tried.
 var errKnownDown = errors.New("a logout failed there a moment ago")
 
-// Session returns what the ledger holds under that ID, or nil if the session is gone. The Record is a copy.
-func (b *Broker) Session(ctx context.Context, storage logical.Storage, sessionID string) (*Record, error) {
-	return ledger{storage}.get(ctx, sessionID)
-}
-
 // Release ends one lease. The last lease to go logs the session out. A session that cannot be logged out now is
 // parked, which is no error: the periodic job goes on with it. Releasing a lease twice, or one whose session is gone,
 // is no error either. What is returned is a failure of storage, or the cancellation of ctx; the call can be repeated.
-func (b *Broker) Release(ctx context.Context, storage logical.Storage, sessionID, leaseID string) error {
-	release, err := b.hold(ctx, sessionID)
+func (b *Broker) Release(ctx context.Context, storage logical.Storage, sessionID, lease string) error {
+	id, err := parseLeaseID(lease)
 	if err != nil {
 		return err
 	}
-	defer release()
-	return b.release(ctx, ledger{storage}, sessionID, leaseID)
+	l := ledger{storage}
+	if done, err := b.detach(ctx, l, sessionID, id); done || err != nil {
+		return err
+	}
+	e, err := b.hold(ctx, l, sessionID)
+	if err != nil {
+		return err
+	}
+	defer b.letGo(e)
+	if err := b.releaseHeld(ctx, l, e, id); err != nil {
+		e.failed()
+		return err
+	}
+	return nil
 }
 
-// release is Release for a caller that holds the session.
-func (b *Broker) release(ctx context.Context, l ledger, sessionID, leaseID string) error {
-	record, err := l.get(ctx, sessionID)
-	if err != nil {
-		return err
-	}
-	if record == nil {
+// releaseHeld is Release for a caller that holds the session.
+func (b *Broker) releaseHeld(ctx context.Context, l ledger, e *entry, lease leaseID) error {
+	if e.record == nil {
 		// Logged out, or past its end. An interrupted removal may have left the lease.
-		return l.delete(ctx, leaseKey(sessionID, leaseID))
+		return l.removeLease(ctx, e.id, lease)
 	}
-	leases, err := l.leases(ctx, record)
-	if err != nil {
-		return err
+	_, on := e.leases[lease]
+	others := len(e.leases)
+	if on {
+		others--
 	}
-	others := slices.ContainsFunc(leases, func(other string) bool { return other != leaseID })
 	switch {
-	case others && leaseID == record.Lease:
-		record.Lease = ""
-		return l.put(ctx, record)
-	case others:
-		return l.delete(ctx, leaseKey(sessionID, leaseID))
-	case record.State == StateLogoutPending && len(leases) == 0:
+	case others > 0 && lease == e.record.Lease:
+		updated := *e.record
+		updated.Lease = leaseID{}
+		if err := l.put(ctx, &updated); err != nil {
+			return err
+		}
+		e.record = &updated
+	case others > 0:
+		if err := l.removeLease(ctx, e.id, lease); err != nil {
+			return err
+		}
+	case e.record.State == StateLogoutPending && !on:
 		return nil // parked by an earlier try of this revocation
+	default:
+		return b.end(ctx, l, e)
 	}
-	return b.end(ctx, l, record, leases)
+	delete(e.leases, lease)
+	return nil
 }
 
-// end logs a session out that no other lease holds, and removes it from the ledger, or parks it there.
-func (b *Broker) end(ctx context.Context, l ledger, r *Record, leases []string) error {
-	ended := r.ended(b.now())
-	if ended && r.Stated {
-		return l.remove(ctx, r, leases)
+// end logs a session out that no other lease holds, and removes it from the ledger, or parks it there. The caller holds
+// it.
+func (b *Broker) end(ctx context.Context, l ledger, e *entry) error {
+	ended := e.record.ended(b.now())
+	if ended && e.record.Stated {
+		return b.remove(ctx, l, e)
 	}
-	err := b.logout(ctx, r)
+	err := b.logout(ctx, e.record)
 	switch {
 	case err == nil:
-		return l.remove(ctx, r, leases)
+		return b.remove(ctx, l, e)
 	case ctx.Err() != nil:
 		return ctx.Err() // Vault is leaving; the revocation will be repeated
 	case ended && !errors.Is(err, errKnownDown):
-		b.logger.Debug("session not logged out, but past the end that was assumed for it", "session_id", r.ID(), "error", err)
-		return l.remove(ctx, r, leases)
+		b.logger.Debug("session not logged out, but past the end that was assumed for it", "session_id", e.id, "error", err)
+		return b.remove(ctx, l, e)
 	}
-	return b.park(ctx, l, r, leases, err)
+	return b.park(ctx, l, e, err)
+}
+
+// remove takes a session out of the ledger, with its leases. The caller holds it.
+func (b *Broker) remove(ctx context.Context, l ledger, e *entry) error {
+	if err := l.remove(ctx, e.record, e.leases); err != nil {
+		e.failed()
+		return err
+	}
+	e.record, e.leases = nil, make(leaseSet)
+	return nil
 }
 
 // logout ends the session at Workfront, unless that is known to be down.
@@ -100,28 +122,25 @@ func (b *Broker) logout(ctx context.Context, r *Record) error {
 	return err
 }
 
-// park keeps a session in the ledger that is to be logged out later.
-func (b *Broker) park(ctx context.Context, l ledger, r *Record, leases []string, cause error) error {
-	parked := *r
-	parked.Lease = ""
-	if r.State != StateLogoutPending {
+// park keeps a session in the ledger that is to be logged out later. The caller holds it.
+func (b *Broker) park(ctx context.Context, l ledger, e *entry, cause error) error {
+	first := e.record.State != StateLogoutPending
+	parked := *e.record
+	parked.Lease = leaseID{}
+	if first {
 		parked.State, parked.ParkedAt = StateLogoutPending, b.now()
 	}
-	if err := l.mark(ctx, parkedPrefix+r.ID()); err != nil {
+	err := l.park(ctx, &parked, e.record.Lease, e.leases)
+	if err != nil {
+		e.failed()
 		return err
 	}
-	if err := l.put(ctx, &parked); err != nil {
-		return err
-	}
-	for _, lease := range leases {
-		if lease != r.Lease {
-			if err := l.delete(ctx, leaseKey(r.ID(), lease)); err != nil {
-				return err
-			}
-		}
-	}
-	b.logger.Warn("session could not be logged out and is kept to be tried again", "session_id", r.ID(), "base_url", r.Endpoint.BaseURL,
+	e.record, e.leases = &parked, make(leaseSet)
+	b.logger.Warn("session could not be logged out and is kept to be tried again", "session_id", e.id, "base_url", parked.Endpoint.BaseURL,
 		"until", parked.retryUntil().Format(time.RFC3339), "error", cause)
+	if first {
+		b.notify(ctx, parked.event(EventLogoutParked))
+	}
 	return nil
 }
 

@@ -240,7 +240,7 @@ func TestReleaseReportsUnreadableStorage(t *testing.T) {
 func TestReaderLeavesAndStorageFails(t *testing.T) {
 	f := newFixture(t)
 	var log logBuffer
-	f.broker = session.NewBroker(f.clock.Now, log.logger())
+	f.broker = session.NewBroker(session.Options{Now: f.clock.Now, Logger: log.logger()})
 	ctx, leave := context.WithCancel(t.Context())
 	f.server.OnEvent(func(e workfronttest.Event) {
 		if e.Kind == workfronttest.ExchangeAnswered {
@@ -250,7 +250,7 @@ func TestReaderLeavesAndStorageFails(t *testing.T) {
 	})
 	f.server.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointLogout, Status: 500})
 	_, _ = f.broker.Issue(ctx, f.storage, f.source)
-	eventually(t, "the log says so", func() bool { return containsAny(log.String(), "could not be logged out") })
+	eventually(t, "the log says so", func() bool { return containsAny(log.String(), "could not be taken back") })
 	f.storage.heal()
 	f.server.ClearFaults()
 	f.clock.Advance(2 * time.Hour)

@@ -1,0 +1,12 @@
+package session
+
+// Waiting returns how many readers wait for a flight, or -1 if there is none: a test has to know when all of them do.
+func (b *Broker) Waiting(share string) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p := b.pools[share]
+	if p == nil || p.flight == nil {
+		return -1
+	}
+	return p.flight.waiting
+}

@@ -1,0 +1,309 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/hashicorp/vault/sdk/logical"
+
+	"vault-plugin-secrets-workfront/internal/workfront"
+)
+
+const (
+	// checkEvery is how often a session in use is checked, at most.
+	checkEvery = time.Minute
+	// retryRefresh is how long a failed replacement is not tried again.
+	retryRefresh = 5 * time.Second
+)
+
+// pool is what memory knows of the readers that share a session. All of it can be found again through storage.
+type pool struct {
+	current   shared // what is handed out; empty if that is not known
+	flight    *flight
+	failedAt  time.Time // when the last flight in the background failed
+	checkedAt time.Time // when the current session was last known to live
+}
+
+// flight is one attempt to find or start a session for all who wait for it.
+type flight struct {
+	done       chan struct{}
+	err        error // after done
+	waiting    int   // readers
+	background bool  // begun for readers to come
+}
+
+func (b *Broker) poolLocked(share string) *pool {
+	p := b.pools[share]
+	if p == nil {
+		p = &pool{}
+		b.pools[share] = p
+	}
+	return p
+}
+
+// share returns a lease on the current session of src.Share.
+func (b *Broker) share(ctx context.Context, l ledger, src Source) (*Lease, error) {
+	for {
+		lease, err := b.join(ctx, l, src)
+		if lease != nil || err != nil {
+			return lease, err
+		}
+		if err := b.await(ctx, l, src); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// join takes a lease on the current session, if memory knows a good one. It never waits for Workfront.
+func (b *Broker) join(ctx context.Context, l ledger, src Source) (*Lease, error) {
+	b.mu.Lock()
+	p := b.poolLocked(src.Share)
+	id := p.current.SessionID
+	known := id != "" && p.current.Source == src.Fingerprint
+	b.mu.Unlock()
+	if !known {
+		return nil, nil
+	}
+	lease := newLeaseID()
+	// Whether the lease was written must be known, so the call is not cut off with its reader.
+	outliving := context.WithoutCancel(ctx)
+	record, err := b.attach(outliving, l, id, lease, b.usable)
+	taken := &Lease{ID: lease.String(), SessionID: id}
+	switch {
+	case err != nil:
+		b.takeBack(outliving, l.storage, taken)
+		return nil, err
+	case record == nil:
+		return nil, nil
+	case ctx.Err() != nil:
+		b.takeBack(outliving, l.storage, taken)
+		return nil, ctx.Err()
+	}
+	b.look(outliving, l, src, record)
+	return newLease(lease, record, record.ExpiresAt), nil
+}
+
+// usable tells whether a session may be handed out.
+func (b *Broker) usable(r *Record) bool {
+	return r.State == StateActive && r.left(b.now()) >= MinLife
+}
+
+// look begins what is due for the current session, in the background.
+func (b *Broker) look(ctx context.Context, l ledger, src Source, r *Record) {
+	now := b.now()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p := b.poolLocked(src.Share)
+	if r.fading(now) && p.flight == nil && now.Sub(p.failedAt) >= retryRefresh {
+		_ = b.departLocked(ctx, l, src, p, true) // the next reader tries again
+	}
+	if now.Sub(p.checkedAt) >= checkEvery && b.beginLocked() == nil {
+		p.checkedAt = now
+		go func() {
+			defer b.inFlight.Done()
+			b.check(ctx, l, src, r)
+		}()
+	}
+}
+
+// await waits for the flight that finds or starts a session, and begins it if there is none.
+func (b *Broker) await(ctx context.Context, l ledger, src Source) error {
+	b.mu.Lock()
+	p := b.poolLocked(src.Share)
+	if p.flight == nil {
+		if err := b.departLocked(context.WithoutCancel(ctx), l, src, p, false); err != nil {
+			b.mu.Unlock()
+			return err
+		}
+	}
+	f := p.flight
+	f.waiting++
+	b.mu.Unlock()
+	select {
+	case <-f.done:
+		return f.err
+	case <-ctx.Done():
+		b.mu.Lock()
+		f.waiting--
+		b.mu.Unlock()
+		return ctx.Err()
+	}
+}
+
+// departLocked begins a flight. b.mu is held.
+func (b *Broker) departLocked(ctx context.Context, l ledger, src Source, p *pool, background bool) error {
+	if err := b.beginLocked(); err != nil {
+		return err
+	}
+	f := &flight{done: make(chan struct{}), background: background}
+	p.flight = f
+	go func() {
+		defer b.inFlight.Done()
+		err := b.fly(ctx, l, src, f)
+		b.mu.Lock()
+		p.flight = nil
+		if err != nil && background {
+			p.failedAt = b.now()
+		}
+		b.mu.Unlock()
+		if err != nil && background {
+			b.logger.Warn("no replacement for a shared session yet; the old one is handed out as long as it lives", "role", src.Role, "error", err)
+		}
+		f.err = err
+		close(f.done)
+	}()
+	return nil
+}
+
+// fly makes a session current: the one that storage knows, which a process before this one may have started, or else a
+// new one.
+func (b *Broker) fly(ctx context.Context, l ledger, src Source, f *flight) error {
+	previous, err := l.current(ctx, src.Share)
+	if err != nil {
+		return err
+	}
+	if previous.SessionID != "" && previous.Source == src.Fingerprint && !f.background {
+		if found, err := b.adopt(ctx, l, src.Share, previous); found || err != nil {
+			return err
+		}
+	}
+	fresh, err := b.exchange(ctx, src)
+	if err != nil {
+		return err
+	}
+	e, err := b.hold(ctx, l, fresh.ID())
+	if err != nil {
+		b.stray(fresh)
+		return err
+	}
+	err = b.install(ctx, l, src, e, fresh, f)
+	b.letGo(e)
+	if err != nil {
+		return err
+	}
+	if previous.SessionID != "" && previous.SessionID != e.id {
+		b.retire(ctx, l, previous.SessionID)
+	}
+	return nil
+}
+
+// adopt makes the session current that storage names, if it fits.
+func (b *Broker) adopt(ctx context.Context, l ledger, share string, previous shared) (bool, error) {
+	e, err := b.hold(ctx, l, previous.SessionID)
+	if err != nil {
+		return false, err
+	}
+	defer b.letGo(e)
+	if e.record == nil || !b.usable(e.record) {
+		return false, nil
+	}
+	b.makeCurrent(share, e, previous, time.Time{}) // unchecked by this process
+	return true, nil
+}
+
+// install enters a new session into the ledger and makes it current. If it cannot, or if all who waited have left, it ends
+// the session.
+func (b *Broker) install(ctx context.Context, l ledger, src Source, e *entry, fresh *Record, f *flight) error {
+	record, err := b.enterHeld(ctx, l, e, fresh)
+	if err != nil {
+		return err
+	}
+	if err := b.longEnough(record.ExpiresAt); err != nil {
+		return errors.Join(err, b.endUnleased(ctx, l, e))
+	}
+	b.mu.Lock()
+	wanted := f.background || f.waiting > 0
+	b.mu.Unlock()
+	if !wanted {
+		return b.endUnleased(ctx, l, e)
+	}
+	current := shared{SessionID: e.id, Source: src.Fingerprint}
+	if err := l.setCurrent(ctx, src.Share, current); err != nil {
+		return errors.Join(err, b.endUnleased(ctx, l, e))
+	}
+	b.makeCurrent(src.Share, e, current, b.now())
+	return nil
+}
+
+// makeCurrent has memory hand out the session that the caller holds.
+func (b *Broker) makeCurrent(share string, e *entry, current shared, checkedAt time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p := b.poolLocked(share)
+	if old := b.sessions[p.current.SessionID]; old != nil && old != e {
+		old.shared = false
+		b.dropLocked(old)
+	}
+	p.current, p.checkedAt = current, checkedAt
+	e.shared = true
+}
+
+// Retire ends what is shared there, if no one leases it: nobody will read it any more.
+func (b *Broker) Retire(ctx context.Context, storage logical.Storage, share string) error {
+	l := ledger{storage}
+	current, err := l.current(ctx, share)
+	if err != nil || current.SessionID == "" {
+		return err
+	}
+	if err := l.delete(ctx, currentPrefix+share); err != nil {
+		return err
+	}
+	b.mu.Lock()
+	delete(b.pools, share)
+	b.mu.Unlock()
+	b.retire(ctx, l, current.SessionID)
+	return nil
+}
+
+// retire ends a session that was replaced and that no one leases. Else its last lease ends it.
+func (b *Broker) retire(ctx context.Context, l ledger, id string) {
+	e, err := b.hold(ctx, l, id)
+	if err == nil {
+		b.mu.Lock()
+		e.shared = false
+		b.mu.Unlock()
+		err = b.endUnleased(ctx, l, e)
+		b.letGo(e)
+	}
+	if err != nil {
+		b.logger.Warn("a replaced session could not be ended; it stays until its end", "session_id", id, "error", err)
+	}
+}
+
+// endUnleased ends the session that e holds if no one leases it.
+func (b *Broker) endUnleased(ctx context.Context, l ledger, e *entry) error {
+	if e.record == nil || len(e.leases) > 0 || e.record.State != StateActive {
+		return nil
+	}
+	return b.end(ctx, l, e)
+}
+
+// check calls Workfront as the user of the current session, and drops that if Workfront does not know it any more.
+func (b *Broker) check(ctx context.Context, l ledger, src Source, r *Record) {
+	client, err := b.endpoints.client(r.Endpoint.Endpoint)
+	if err != nil {
+		return
+	}
+	limited, cancel := context.WithTimeout(ctx, src.RequestTimeout)
+	defer cancel()
+	if err := client.Whoami(limited, r.Token, r.Endpoint.APIVersion, r.UserID); !errors.Is(err, workfront.ErrSessionGone) {
+		return // it lives, or Workfront does not say: then it is handed out as long as it should live
+	}
+	b.logger.Info("a shared session was ended by someone else and is replaced", "session_id", r.ID(), "role", r.Role)
+	e, err := b.hold(ctx, l, r.ID())
+	if err != nil {
+		return // the next check tries again
+	}
+	if e.record != nil {
+		if err := b.remove(ctx, l, e); err != nil {
+			b.logger.Warn("a session that has ended could not be removed", "session_id", e.id, "error", err)
+		}
+	}
+	b.letGo(e)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if p := b.poolLocked(src.Share); p.flight == nil {
+		_ = b.departLocked(ctx, l, src, p, true)
+	}
+}
