@@ -25,9 +25,10 @@ type backend struct {
 	storage  logical.Storage // for Clean, which comes without a request
 	broker   *session.Broker
 	settings settingsCache
+	forecast forecast
 
-	// adminMu is held while config or keys are written, so that a key cannot be deleted while a config is
-	// written that names it. Token reads do not take it.
+	// adminMu is held while config, keys or roles are written, so that a key cannot be deleted while something
+	// is written that names it. Token reads do not take it.
 	adminMu sync.Mutex
 }
 
@@ -44,8 +45,8 @@ func newBackend(conf *logical.BackendConfig, now func() time.Time) *backend {
 	b := &backend{
 		now:     now,
 		storage: conf.StorageView,
-		broker:  session.NewBroker(now, conf.Logger),
 	}
+	b.broker = session.NewBroker(session.Options{Now: now, Logger: conf.Logger, Notify: b.sessionEvent})
 	b.Backend = &framework.Backend{
 		BackendType:    logical.TypeLogical,
 		RunningVersion: version,
@@ -56,7 +57,13 @@ func newBackend(conf *logical.BackendConfig, now func() time.Time) *backend {
 			b.pathKeys(),
 			b.pathKeysGenerate(),
 			b.pathKeysImport(),
+			b.pathRolesList(),
+			b.pathRoles(),
 			b.pathToken(),
+			b.pathTokenRole(),
+			b.pathCheck(),
+			b.pathSessionsList(),
+			b.pathSessions(),
 			b.pathInfo(),
 		},
 		Secrets: []*framework.Secret{b.secretSession()},
@@ -128,17 +135,18 @@ func (b *backend) periodic(ctx context.Context, req *logical.Request) error {
 	if !b.WriteSafeReplicationState() {
 		return nil
 	}
-	return b.broker.Maintain(ctx, req.Storage)
+	return errors.Join(b.broker.Maintain(ctx, req.Storage), b.forecastExpiry(ctx, req.Storage))
 }
 
 // invalidate drops what is kept in memory of an entry that another node has written.
 func (b *backend) invalidate(_ context.Context, key string) {
-	if key == configKey || strings.HasPrefix(key, keyPrefix) {
+	if key == configKey || strings.HasPrefix(key, keyPrefix) || strings.HasPrefix(key, rolePrefix) {
 		b.settingsChanged()
 	}
+	b.broker.Invalidate(key)
 }
 
-// settingsChanged drops what was made from config and keys.
+// settingsChanged drops what was made from config, keys and roles.
 func (b *backend) settingsChanged() {
 	b.settings.drop()
 	b.broker.Reset()
@@ -160,5 +168,6 @@ logged out at Workfront. No client ever holds the client secret, the private
 key or the JWT.
 
 To set it up: generate a key at "keys/default/generate", upload its certificate
-to the OAuth2 application in Workfront, and write "config".
+to the OAuth2 application in Workfront, and write "config". If a token cannot be
+read then, "check" says why.
 `

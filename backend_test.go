@@ -164,7 +164,12 @@ type lease struct {
 
 func (m *mount) readToken(data map[string]any) *lease {
 	m.t.Helper()
-	resp := m.must(logical.ReadOperation, "token", data)
+	return m.readTokenAt("token", data)
+}
+
+func (m *mount) readTokenAt(path string, data map[string]any) *lease {
+	m.t.Helper()
+	resp := m.must(logical.ReadOperation, path, data)
 	secret := *resp.Secret
 	secret.IssueTime = m.clock.Now()
 	return &lease{m: m, data: resp.Data, secret: &secret, raw: resp}

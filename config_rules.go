@@ -22,6 +22,7 @@ func configSetters(c *config) map[string]setter {
 		fieldKey:             setText(fieldKey, &c.Key, maxIDLength, false),
 		fieldTTL:             setDuration(fieldTTL, &c.TTL, 0, maxDuration),
 		fieldMaxTTL:          setDuration(fieldMaxTTL, &c.MaxTTL, 0, maxDuration),
+		fieldShareSession:    setBool(&c.ShareSession),
 		fieldJWTTTL:          setDuration(fieldJWTTTL, &c.JWTTTL, 30*time.Second, 10*time.Minute),
 		fieldSessionTTL:      setDuration(fieldSessionTTL, &c.SessionTTL, minSessionTTL, maxSessionTTL),
 		fieldAPIVersion:      setText(fieldAPIVersion, &c.APIVersion, maxIDLength, false),
@@ -70,11 +71,17 @@ func (c *config) check() error {
 	switch {
 	case !apiVersionFormat.MatchString(effective.APIVersion):
 		return badField(fieldAPIVersion, "is no version of Workfront's API; write it like %s", defaultAPIVersion)
-	case c.MaxTTL > 0 && c.TTL > c.MaxTTL:
-		return badField(fieldTTL, "(%s) must not be longer than max_ttl (%s)", short(c.TTL), short(c.MaxTTL))
 	case effective.JWTTTL < effective.RequestTimeout:
 		return badField(fieldJWTTTL, "(%s) must not be shorter than request_timeout (%s), or a late retry would present an expired JWT",
 			short(effective.JWTTTL), short(effective.RequestTimeout))
+	}
+	return checkTTLs(c.TTL, c.MaxTTL)
+}
+
+// checkTTLs refuses a default that its own cap would cut.
+func checkTTLs(ttl, maxTTL time.Duration) error {
+	if maxTTL > 0 && ttl > maxTTL {
+		return badField(fieldTTL, "(%s) must not be longer than max_ttl (%s)", short(ttl), short(maxTTL))
 	}
 	return nil
 }

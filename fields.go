@@ -23,6 +23,7 @@ const (
 	fieldBaseURL         = "base_url"
 	fieldBuildDate       = "build_date"
 	fieldCACert          = "ca_cert"
+	fieldCauses          = "causes"
 	fieldCertificate     = "certificate"
 	fieldCertificateTTL  = "certificate_ttl"
 	fieldClientID        = "client_id"
@@ -31,27 +32,38 @@ const (
 	fieldCommonName      = "common_name"
 	fieldCreatedAt       = "created_at"
 	fieldCustomerID      = "customer_id"
+	fieldDescription     = "description"
 	fieldExpiresAt       = "expires_at"
+	fieldFailedStep      = "failed_step"
 	fieldFingerprint     = "fingerprint_sha256"
+	fieldIssuedAt        = "issued_at"
 	fieldJWTTTL          = "jwt_ttl"
 	fieldKey             = "key"
 	fieldKeyBits         = "key_bits"
 	fieldKeys            = "keys"
+	fieldKeyInfo         = "key_info"
+	fieldLeases          = "leases"
 	fieldMaxRetries      = "max_retries"
 	fieldMaxTTL          = "max_ttl"
 	fieldName            = "name"
 	fieldNotAfter        = "not_after"
 	fieldNotBefore       = "not_before"
+	fieldOK              = "ok"
 	fieldPrivateKey      = "private_key"
 	fieldPublicKey       = "public_key"
 	fieldRequestTimeout  = "request_timeout"
+	fieldRole            = "role"
 	fieldSessionID       = "session_id"
 	fieldSessionTTL      = "session_ttl"
+	fieldShareSession    = "share_session"
 	fieldSource          = "source"
+	fieldState           = "state"
+	fieldStated          = "end_stated"
 	fieldTokenType       = "token_type"
 	fieldTTL             = "ttl"
 	fieldUsedBy          = "used_by"
 	fieldUserID          = "user_id"
+	fieldVerify          = "verify_connection"
 	fieldVersion         = "version"
 )
 
@@ -209,6 +221,17 @@ func setInt(name string, target **int, low, high int) setter {
 func setBool(target *bool) setter {
 	return func(value any) error {
 		*target, _ = value.(bool)
+		return nil
+	}
+}
+
+// setOptionalBool tells false from what was never said.
+func setOptionalBool(target **bool) setter {
+	return func(value any) error {
+		*target = nil
+		if b, set := value.(bool); set {
+			*target = &b
+		}
 		return nil
 	}
 }

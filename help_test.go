@@ -45,7 +45,7 @@ func TestEveryPathIsDescribed(t *testing.T) {
 
 func TestHelp(t *testing.T) {
 	m := newMount(t)
-	for _, path := range []string{"", "config", "keys", "keys/k", "keys/k/generate", "keys/k/import", "token", "info"} {
+	for _, path := range []string{"", "config", "keys", "keys/k", "keys/k/generate", "keys/k/import", "roles", "roles/r", "token", "token/r", "check", "sessions", "sessions/s", "info"} {
 		resp := m.must(logical.HelpOperation, path, nil)
 		if help, _ := resp.Data["help"].(string); len(help) < 100 {
 			t.Errorf("help on %q: got %q", path, help)

@@ -94,6 +94,11 @@ func configFields() map[string]*framework.FieldSchema {
 			Description:  "Longest life of a lease, renewals included. 0 is the mount's maximum.",
 			DisplayAttrs: &framework.DisplayAttributes{Name: "Maximum lease TTL"},
 		},
+		fieldShareSession: {
+			Type:         framework.TypeBool,
+			Description:  "Give all readers the same session, each with a lease of its own, instead of a session each. The last lease to go logs it out.",
+			DisplayAttrs: &framework.DisplayAttributes{Name: "Share the session"},
+		},
 		fieldJWTTTL: {
 			Type:         framework.TypeDurationSecond,
 			Description:  "Life of the signed JWT, between 30s and 10m.",
@@ -134,13 +139,19 @@ func configFields() map[string]*framework.FieldSchema {
 			Description:  "Permit a base_url outside Workfront's domains, such as a gateway or a test server. The client secret is sent there.",
 			DisplayAttrs: &framework.DisplayAttributes{Name: "Allow a custom host"},
 		},
+		fieldVerify: {
+			Type:         framework.TypeBool,
+			Description:  "Prove the new settings with a real exchange and logout before storing them. On failure nothing changes. Not stored.",
+			DisplayAttrs: &framework.DisplayAttributes{Name: "Verify the connection"},
+		},
 	}
 }
 
-// configAnswerFields are the fields of a read: all but the client secret.
+// configAnswerFields are the fields of a read: all that is stored but the client secret.
 func configAnswerFields() map[string]*framework.FieldSchema {
 	fields := configFields()
 	delete(fields, fieldClientSecret)
+	delete(fields, fieldVerify)
 	return fields
 }
 
@@ -188,10 +199,17 @@ func (b *backend) changeConfig(ctx context.Context, req *logical.Request, d *fra
 	if err := checkMove(old, &c, secretSent); err != nil {
 		return nil, err
 	}
+	if d.Get(fieldVerify).(bool) {
+		if err := b.verify(ctx, req, c.withDefaults()); err != nil {
+			return nil, err
+		}
+	}
 	if err := putConfig(ctx, req.Storage, &c); err != nil {
 		return nil, err
 	}
 	b.settingsChanged()
+	b.stopSharing(ctx, req.Storage, "", c.ShareSession)
+	b.event(ctx, eventConfigWrite, "path", configKey)
 	return b.configWarnings(ctx, req, c.withDefaults())
 }
 
@@ -203,12 +221,16 @@ func (b *backend) configWarnings(ctx context.Context, req *logical.Request, c co
 		return nil, err
 	}
 	if key == nil {
-		resp.AddWarning(fmt.Sprintf("The signing key %q does not exist yet; run `vault write -f %skeys/%s/generate`, or import one.", c.Key, req.MountPoint, c.Key))
+		resp.AddWarning(missingKey(req, c.Key))
 	}
 	if c.UserID == "" {
-		resp.AddWarning("No user_id is set, so no token can be read yet.")
+		resp.AddWarning("No user_id is set, so token cannot be read yet, and of the roles only those that name one.")
 	}
-	return resp, nil
+	return resp, b.warnOfExpiry(key, c.Key, resp)
+}
+
+func missingKey(req *logical.Request, name string) string {
+	return fmt.Sprintf("The signing key %q does not exist yet; run `vault write -f %skeys/%s/generate`, or import one.", name, req.MountPoint, name)
 }
 
 func (b *backend) readConfig(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
@@ -217,7 +239,7 @@ func (b *backend) readConfig(ctx context.Context, req *logical.Request, _ *frame
 		return nil, err
 	}
 	c := stored.withDefaults()
-	return &logical.Response{Data: map[string]any{
+	resp := &logical.Response{Data: map[string]any{
 		fieldBaseURL:         c.BaseURL,
 		fieldClientID:        c.ClientID,
 		fieldCustomerID:      c.CustomerID,
@@ -225,6 +247,7 @@ func (b *backend) readConfig(ctx context.Context, req *logical.Request, _ *frame
 		fieldKey:             c.Key,
 		fieldTTL:             int64(c.TTL.Seconds()),
 		fieldMaxTTL:          int64(c.MaxTTL.Seconds()),
+		fieldShareSession:    c.ShareSession,
 		fieldJWTTTL:          int64(c.JWTTTL.Seconds()),
 		fieldSessionTTL:      int64(c.SessionTTL.Seconds()),
 		fieldAPIVersion:      c.APIVersion,
@@ -232,7 +255,12 @@ func (b *backend) readConfig(ctx context.Context, req *logical.Request, _ *frame
 		fieldMaxRetries:      *c.MaxRetries,
 		fieldCACert:          c.CACert,
 		fieldAllowCustomHost: c.AllowCustomHost,
-	}}, nil
+	}}
+	key, err := getKey(ctx, req.Storage, c.Key)
+	if err != nil {
+		return nil, err
+	}
+	return resp, b.warnOfExpiry(key, c.Key, resp)
 }
 
 func (b *backend) deleteConfig(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
@@ -242,7 +270,19 @@ func (b *backend) deleteConfig(ctx context.Context, req *logical.Request, _ *fra
 		return nil, fmt.Errorf("delete config: %w", err)
 	}
 	b.settingsChanged()
+	b.stopSharing(ctx, req.Storage, "", false)
+	b.event(ctx, eventConfigDelete, "path", configKey)
 	return nil, nil
+}
+
+// stopSharing ends what the readers of a role, or of the mount's defaults, shared and nobody leases, if they share no longer.
+func (b *backend) stopSharing(ctx context.Context, s logical.Storage, roleName string, shares bool) {
+	if shares {
+		return
+	}
+	if err := b.broker.Retire(ctx, s, shareName(roleName)); err != nil {
+		b.Logger().Warn("the shared session could not be ended; it stays until its end", "role", roleName, "error", err)
+	}
 }
 
 const (
@@ -263,6 +303,10 @@ The client secret is never returned. A change of base_url, ca_cert or
 allow_custom_host decides where it is sent, and therefore has to bring
 client_secret along in the same request.
 
-Deleting the configuration ends no session: leases that are out stay revocable.
+With verify_connection=true the new settings are proven by a real exchange and
+logout first, and stored only if that works.
+
+Deleting the configuration ends no session that is lent out: leases stay
+revocable.
 `
 )

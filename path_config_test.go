@@ -20,7 +20,7 @@ func TestConfigReadShowsDefaultsAndNoSecret(t *testing.T) {
 	want := map[string]any{
 		fieldBaseURL: "https://acme.my.workfront.com", fieldClientID: "client", fieldCustomerID: "customer", fieldUserID: "", fieldKey: "default",
 		fieldTTL: 0, fieldMaxTTL: 0, fieldJWTTTL: 180, fieldSessionTTL: 1800, fieldAPIVersion: "v22.0", fieldRequestTimeout: 10,
-		fieldMaxRetries: 2, fieldCACert: "", fieldAllowCustomHost: false,
+		fieldMaxRetries: 2, fieldCACert: "", fieldAllowCustomHost: false, fieldShareSession: false,
 	}
 	if got, want := asJSON(t, m.read("config")), asJSON(t, want); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
@@ -52,7 +52,7 @@ func TestConfigMergesAndPatches(t *testing.T) {
 		{"patch", logical.PatchOperation, map[string]any{fieldUserID: "other"}, map[string]any{fieldUserID: "other"}},
 		{"patch with null", logical.PatchOperation, map[string]any{
 			fieldUserID: nil, fieldKey: nil, fieldTTL: nil, fieldMaxTTL: nil, fieldJWTTTL: nil, fieldSessionTTL: nil, fieldAPIVersion: nil,
-			fieldRequestTimeout: nil, fieldMaxRetries: nil, fieldCACert: nil, fieldAllowCustomHost: nil,
+			fieldRequestTimeout: nil, fieldMaxRetries: nil, fieldCACert: nil, fieldAllowCustomHost: nil, fieldShareSession: nil,
 		}, map[string]any{
 			fieldUserID: "", fieldKey: "default", fieldTTL: 0, fieldMaxTTL: 0, fieldJWTTTL: 180, fieldSessionTTL: 1800, fieldAPIVersion: "v22.0",
 			fieldRequestTimeout: 10, fieldMaxRetries: 2,
@@ -160,10 +160,10 @@ func TestConfigMoveNeedsTheSecret(t *testing.T) {
 
 func TestConfigWritesAreForwarded(t *testing.T) {
 	b := newMount(t).backend.(*backend)
-	for _, path := range []string{"config", "keys/k", "keys/k/generate", "keys/k/import", "token"} {
+	for _, path := range []string{"config", "keys/k", "keys/k/generate", "keys/k/import", "roles/r", "token", "token/r", "check", "sessions/s"} {
 		for op, handler := range b.Route(path).Operations {
 			properties := handler.Properties()
-			writes := op != logical.ReadOperation || path == "token"
+			writes := op != logical.ReadOperation || strings.HasPrefix(path, "token")
 			if properties.ForwardPerformanceStandby != writes || properties.ForwardPerformanceSecondary != writes {
 				t.Errorf("%s %s: got forward flags %t and %t, want both %t", op, path,
 					properties.ForwardPerformanceStandby, properties.ForwardPerformanceSecondary, writes)

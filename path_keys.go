@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/vault/sdk/framework"
@@ -95,7 +96,11 @@ func (b *backend) readKey(ctx context.Context, req *logical.Request, d *framewor
 	if err != nil || key == nil {
 		return nil, err
 	}
-	return describeKey(ctx, req.Storage, name, key)
+	resp, err := describeKey(ctx, req.Storage, name, key)
+	if err != nil {
+		return nil, err
+	}
+	return resp, b.warnOfExpiry(key, name, resp)
 }
 
 // describeKey is the answer of every path that returns a key: its public half.
@@ -135,6 +140,19 @@ func keyUsers(ctx context.Context, s logical.Storage, name string) ([]string, er
 	if c != nil && c.withDefaults().Key == name {
 		users = append(users, configKey)
 	}
+	roles, err := s.List(ctx, rolePrefix)
+	if err != nil {
+		return nil, fmt.Errorf("list roles: %w", err)
+	}
+	for _, roleName := range roles {
+		r, err := getRole(ctx, s, roleName)
+		if err != nil {
+			return nil, err
+		}
+		if r != nil && r.Key == name {
+			users = append(users, rolePrefix+roleName)
+		}
+	}
 	return users, nil
 }
 
@@ -149,7 +167,12 @@ func (b *backend) addKey(ctx context.Context, s logical.Storage, name string, ke
 		return nil, err
 	}
 	b.settingsChanged()
-	return describeKey(ctx, s, name, stored)
+	b.event(ctx, eventKeyCreate, "path", keyPrefix+name, "fingerprint_sha256", key.Fingerprint(), "source", source)
+	resp, err := describeKey(ctx, s, name, stored)
+	if err != nil {
+		return nil, err
+	}
+	return resp, b.warnOfExpiry(stored, name, resp)
 }
 
 // checkNewKey checks the name of a key that is to be made: a key is never overwritten, because its certificate may be
@@ -185,12 +208,13 @@ func (b *backend) deleteKey(ctx context.Context, req *logical.Request, d *framew
 		return nil, err
 	}
 	if len(users) > 0 {
-		return nil, badField(fieldName, "%q belongs to a key that %v signs with; set another key there first", name, users)
+		return nil, badField(fieldName, "%q belongs to a key that is in use by %s; set another key there first", name, strings.Join(users, ", "))
 	}
 	if err := req.Storage.Delete(ctx, keyPrefix+name); err != nil {
 		return nil, fmt.Errorf("delete key %s: %w", name, err)
 	}
 	b.settingsChanged()
+	b.event(ctx, eventKeyDelete, "path", keyPrefix+name)
 	return nil, nil
 }
 
@@ -218,7 +242,7 @@ validity, and what uses the key. The private half cannot be read by anyone.
 
   $ vault read -field=certificate workfront/keys/default > certificate_pub.crt
 
-A key that config uses cannot be deleted. Keys are made by keys/:name/generate
-and keys/:name/import, and never overwritten.
+A key that config or a role uses cannot be deleted. Keys are made by
+keys/:name/generate and keys/:name/import, and never overwritten.
 `
 )

@@ -15,28 +15,52 @@ import (
 
 func (b *backend) pathToken() *framework.Path {
 	return &framework.Path{
-		Pattern:      "token",
-		DisplayAttrs: &framework.DisplayAttributes{OperationPrefix: operationPrefix, OperationSuffix: "token"},
-		Fields: map[string]*framework.FieldSchema{
-			fieldTTL: {
-				Type:         framework.TypeDurationSecond,
-				Description:  "Life of this lease, if another one than the configured is wanted. It is cut to the limits and to the life of the session.",
-				Query:        true,
-				DisplayAttrs: &framework.DisplayAttributes{Name: "Lease TTL"},
-			},
-		},
-		Operations: map[logical.Operation]framework.OperationHandler{
-			logical.ReadOperation: &framework.PathOperation{
-				Callback:  b.readToken,
-				Summary:   "Start a Workfront session and return its access token under a lease.",
-				Responses: ok("A leased access token.", tokenAnswerFields()),
-				// A node that cannot write would start a session and then be unable to record it.
-				ForwardPerformanceStandby:   true,
-				ForwardPerformanceSecondary: true,
-			},
-		},
-		HelpSynopsis:    `Start a Workfront session and return its access token under a lease.`,
+		Pattern:         "token",
+		DisplayAttrs:    &framework.DisplayAttributes{OperationPrefix: operationPrefix, OperationSuffix: "token"},
+		Fields:          map[string]*framework.FieldSchema{fieldTTL: tokenTTLField()},
+		Operations:      tokenOperations(b.readToken, "Return a leased access token with the defaults of config."),
+		HelpSynopsis:    `Return a Workfront access token under a lease.`,
 		HelpDescription: tokenDescription,
+	}
+}
+
+func (b *backend) pathTokenRole() *framework.Path {
+	return &framework.Path{
+		Pattern:      "token/" + namePattern,
+		DisplayAttrs: &framework.DisplayAttributes{OperationPrefix: operationPrefix, OperationSuffix: "role-token"},
+		Fields: map[string]*framework.FieldSchema{
+			fieldTTL: tokenTTLField(),
+			fieldName: {
+				Type:         framework.TypeString,
+				Description:  "Name of the role.",
+				DisplayAttrs: &framework.DisplayAttributes{Name: "Role", Identifier: true},
+			},
+		},
+		Operations:      tokenOperations(b.readRoleToken, "Return a leased access token for a role."),
+		HelpSynopsis:    `Return a Workfront access token for a role under a lease.`,
+		HelpDescription: tokenDescription,
+	}
+}
+
+func tokenTTLField() *framework.FieldSchema {
+	return &framework.FieldSchema{
+		Type:         framework.TypeDurationSecond,
+		Description:  "Life of this lease, if another one than the configured is wanted. It is cut to the limits and to the life of the session.",
+		Query:        true,
+		DisplayAttrs: &framework.DisplayAttributes{Name: "Lease TTL"},
+	}
+}
+
+func tokenOperations(callback framework.OperationFunc, summary string) map[logical.Operation]framework.OperationHandler {
+	return map[logical.Operation]framework.OperationHandler{
+		logical.ReadOperation: &framework.PathOperation{
+			Callback:  callback,
+			Summary:   summary,
+			Responses: ok("A leased access token.", tokenAnswerFields()),
+			// A node that cannot write would start a session and then be unable to record it.
+			ForwardPerformanceStandby:   true,
+			ForwardPerformanceSecondary: true,
+		},
 	}
 }
 
@@ -48,15 +72,29 @@ func tokenAnswerFields() map[string]*framework.FieldSchema {
 		fieldUserID:      {Type: framework.TypeString, Description: "ID of the Workfront user whose session it is."},
 		fieldSessionID:   {Type: framework.TypeString, Description: "Name of the session within this mount. It is no credential."},
 		fieldExpiresAt:   {Type: framework.TypeTime, Description: "When the session itself ends, however often the lease is renewed."},
+		fieldRole:        {Type: framework.TypeString, Description: "Role that the token was read for. Left out if there is none."},
 	}
 }
 
 func (b *backend) readToken(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
+	return b.lend(ctx, req, d, "")
+}
+
+func (b *backend) readRoleToken(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
+	name := d.Get(fieldName).(string)
+	if err := checkName(fieldRole, name); err != nil {
+		return nil, err
+	}
+	return b.lend(ctx, req, d, name)
+}
+
+// lend answers with a leased access token for a role, or with the defaults of config if roleName is empty.
+func (b *backend) lend(ctx context.Context, req *logical.Request, d *framework.FieldData, roleName string) (*logical.Response, error) {
 	asked, err := askedTTL(d)
 	if err != nil {
 		return nil, err
 	}
-	s, err := b.resolve(ctx, req)
+	s, err := b.resolve(ctx, req, roleName)
 	if err != nil {
 		return nil, err
 	}
@@ -74,14 +112,18 @@ func (b *backend) readToken(ctx context.Context, req *logical.Request, d *framew
 		ttl = left
 		warnings = append(warnings, fmt.Sprintf("the lease ends with its session, in %s", left))
 	}
-	resp := b.Secret(secretSessionType).Response(map[string]any{
+	data := map[string]any{
 		fieldAccessToken: lease.Token,
 		fieldTokenType:   lease.TokenType,
 		fieldBaseURL:     s.source.Endpoint.BaseURL,
 		fieldUserID:      s.source.UserID,
 		fieldSessionID:   lease.SessionID,
 		fieldExpiresAt:   lease.ExpiresAt.UTC().Format(time.RFC3339),
-	}, internalData(lease, ttl))
+	}
+	if roleName != "" {
+		data[fieldRole] = roleName
+	}
+	resp := b.Secret(secretSessionType).Response(data, internalData(lease, ttl, roleName))
 	resp.Secret.TTL = ttl
 	resp.Secret.MaxTTL = left
 	if s.maxTTL > 0 {
@@ -124,12 +166,13 @@ func explainRefusal(err error, s *settings, mount string) error {
 }
 
 // internalData is what Vault keeps with the lease and hands back for its renewal and revocation.
-func internalData(lease *session.Lease, ttl time.Duration) map[string]any {
+func internalData(lease *session.Lease, ttl time.Duration, roleName string) map[string]any {
 	return map[string]any{
 		internalVersion: leaseVersion,
 		internalSession: lease.SessionID,
 		internalLease:   lease.ID,
 		internalTTL:     ttl.String(),
+		internalRole:    roleName,
 	}
 }
 
@@ -138,9 +181,12 @@ Signs a JWT, exchanges it at Workfront, and returns the access token under a
 lease. Send it in the header sessionID:
 
   $ vault read workfront/token
+  $ vault read workfront/token/reports ttl=10m
   $ curl -H "sessionID: $ACCESS_TOKEN" \
       https://acme.my.workfront.com/attask/api/v22.0/user/search
 
-Each read starts a session of its own. When the lease ends or is revoked, the
-session is logged out. A lease never outlives its session.
+Each read starts a session of its own, unless share_session is set: then all
+readers get the same session, each with a lease of its own. When the last lease
+on a session ends or is revoked, the session is logged out. A lease never
+outlives its session.
 `

@@ -23,6 +23,7 @@ const (
 	internalSession = "session_id"
 	internalLease   = "lease_id"
 	internalTTL     = "ttl"
+	internalRole    = "role"
 
 	leaseVersion = "1"
 )
@@ -41,6 +42,15 @@ func (b *backend) renewSession(ctx context.Context, req *logical.Request, _ *fra
 	sessionID, err := leaseData(req, internalSession)
 	if err != nil {
 		return nil, err
+	}
+	if roleName, _ := req.Secret.InternalData[internalRole].(string); roleName != "" {
+		r, err := getRole(ctx, req.Storage, roleName)
+		if err != nil {
+			return nil, err
+		}
+		if r == nil {
+			return nil, &userError{fmt.Sprintf("the role %q of this lease was deleted, so the lease ends as it is", roleName)}
+		}
 	}
 	record, err := b.broker.Session(ctx, req.Storage, sessionID)
 	if err != nil {

@@ -10,10 +10,12 @@ import (
 	"vault-plugin-secrets-workfront/internal/signingkey"
 )
 
-// Where config and keys are in storage. Both are seal-wrapped.
+// Where config, keys and roles are in storage. The first two are seal-wrapped.
 const (
 	configKey = "config"
 	keyPrefix = "keys/"
+	// rolePrefix is not seal-wrapped: a role holds nothing secret.
+	rolePrefix = "roles/"
 )
 
 // storageVersion is the version of the forms below.
@@ -31,6 +33,7 @@ type config struct {
 	Key             string        `json:"key,omitempty"`
 	TTL             time.Duration `json:"ttl,omitempty"`
 	MaxTTL          time.Duration `json:"max_ttl,omitempty"`
+	ShareSession    bool          `json:"share_session,omitempty"`
 	JWTTTL          time.Duration `json:"jwt_ttl,omitempty"`
 	SessionTTL      time.Duration `json:"session_ttl,omitempty"`
 	APIVersion      string        `json:"api_version,omitempty"`
@@ -77,6 +80,45 @@ func getConfig(ctx context.Context, s logical.Storage) (*config, error) {
 func putConfig(ctx context.Context, s logical.Storage, c *config) error {
 	c.Version = storageVersion
 	return putJSON(ctx, s, configKey, c)
+}
+
+// role is one consumer. A zero value stands for what config says.
+type role struct {
+	Version      int           `json:"version"`
+	UserID       string        `json:"user_id,omitempty"`
+	Key          string        `json:"key,omitempty"`
+	TTL          time.Duration `json:"ttl,omitempty"`
+	MaxTTL       time.Duration `json:"max_ttl,omitempty"`
+	ShareSession *bool         `json:"share_session,omitempty"` // false is not "as config"
+	Description  string        `json:"description,omitempty"`
+}
+
+// over returns c with what the role says instead.
+func (r role) over(c config) config {
+	for _, f := range []struct{ own, target *string }{{&r.UserID, &c.UserID}, {&r.Key, &c.Key}} {
+		if *f.own != "" {
+			*f.target = *f.own
+		}
+	}
+	for _, f := range []struct{ own, target *time.Duration }{{&r.TTL, &c.TTL}, {&r.MaxTTL, &c.MaxTTL}} {
+		if *f.own != 0 {
+			*f.target = *f.own
+		}
+	}
+	if r.ShareSession != nil {
+		c.ShareSession = *r.ShareSession
+	}
+	return c
+}
+
+// getRole returns the role of that name, or nil.
+func getRole(ctx context.Context, s logical.Storage, name string) (*role, error) {
+	return getJSON[role](ctx, s, rolePrefix+name)
+}
+
+func putRole(ctx context.Context, s logical.Storage, name string, r *role) error {
+	r.Version = storageVersion
+	return putJSON(ctx, s, rolePrefix+name, r)
 }
 
 // Where a key came from.

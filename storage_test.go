@@ -36,6 +36,18 @@ func TestStorageFaults(t *testing.T) {
 		{logical.UpdateOperation, "keys/new/import", map[string]any{fieldPrivateKey: testKeyPEM(t)}, "reads writes"},
 		{logical.ReadOperation, "token", nil, "reads writes"},
 		{logical.ReadOperation, "info", nil, "reads"},
+		{logical.ListOperation, "roles/", nil, "lists"},
+		{logical.ReadOperation, "roles/spare", nil, "reads"},
+		{logical.UpdateOperation, "roles/spare", map[string]any{fieldTTL: "1m"}, "reads writes"},
+		{logical.UpdateOperation, "roles/spare", map[string]any{fieldKey: "spare"}, "reads"},
+		{logical.PatchOperation, "roles/spare", map[string]any{fieldTTL: "1m"}, "reads writes"},
+		{logical.DeleteOperation, "roles/spare", nil, "deletes"},
+		{logical.ReadOperation, "token/spare", nil, "reads writes"},
+		{logical.UpdateOperation, "check", nil, "reads"},
+		{logical.UpdateOperation, "config", map[string]any{fieldVerify: true}, "reads writes"},
+		{logical.ListOperation, "sessions/", nil, "lists"},
+		{logical.ReadOperation, "sessions/s", nil, "reads"},
+		{logical.DeleteOperation, "sessions/s", nil, "reads"},
 		{logical.RollbackOperation, "", nil, "lists"},
 	}
 	for _, f := range faults {
@@ -46,6 +58,7 @@ func TestStorageFaults(t *testing.T) {
 			t.Run(string(r.op)+" "+r.path+", "+f.name, func(t *testing.T) {
 				m, w := ready(t, nil)
 				m.write("keys/spare/import", map[string]any{fieldPrivateKey: testKeyPEM(t)})
+				m.write("roles/spare", map[string]any{fieldTTL: "1m"})
 				f.set(m.storage.(*logical.InmemStorage))
 				resp, err := m.request(r.op, r.path, r.data)
 				var coded logical.HTTPCodedError

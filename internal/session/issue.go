@@ -40,11 +40,12 @@ type Lease struct {
 	ID        string // names the lease within its session
 	SessionID string
 	Token     string
+	TokenType string
 	ExpiresAt time.Time // the end of the session, not of the lease
 }
 
 func newLease(id leaseID, r *Record, expiresAt time.Time) *Lease {
-	return &Lease{ID: id.String(), SessionID: r.ID(), Token: r.Token, ExpiresAt: expiresAt}
+	return &Lease{ID: id.String(), SessionID: r.ID(), Token: r.Token, TokenType: r.TokenType, ExpiresAt: expiresAt}
 }
 
 // Issue returns a lease on a session: on one of its own, or on the one that is shared at src.Share. Besides storage
@@ -161,6 +162,7 @@ func (b *Broker) exchange(ctx context.Context, src Source) (*Record, error) {
 	return &Record{
 		Version:   recordVersion,
 		Token:     session.Token,
+		TokenType: session.TokenType,
 		Endpoint:  src.Endpoint,
 		Role:      src.Role,
 		UserID:    src.UserID,

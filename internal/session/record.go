@@ -33,6 +33,7 @@ type Endpoint struct {
 type Record struct {
 	Version   int       `json:"version"`
 	Token     string    `json:"token"` // a credential: it leaves the plugin in the answer to a token read alone
+	TokenType string    `json:"token_type"`
 	Endpoint  Endpoint  `json:"endpoint"`
 	Role      string    `json:"role,omitempty"`
 	UserID    string    `json:"user_id"`

@@ -33,6 +33,7 @@ type UnavailableError struct {
 	// Transient: the same request may work later. It is true for connection failures, timeouts and the
 	// statuses 429, 502, 503 and 504, and false where an operator has to act (a certificate, a wrong host).
 	Transient bool
+	Status    int   // the HTTP status of the answer; 0 if there was none
 	Err       error // the cause, if there is one
 }
 
@@ -131,12 +132,12 @@ func statusError(resp *http.Response, body []byte, secrets ...string) error {
 	message, _ := errorMessage(body, secrets...)
 	switch {
 	case status >= 300 && status < 400:
-		return &UnavailableError{Reason: fmt.Sprintf("it answered with a redirect (HTTP status %d), which is never followed, "+
+		return &UnavailableError{Status: status, Reason: fmt.Sprintf("it answered with a redirect (HTTP status %d), which is never followed, "+
 			"because credentials would go along; check base_url", status)}
 	case status == http.StatusTooManyRequests:
-		return &UnavailableError{Reason: "it is overloaded or limits the number of calls (HTTP status 429)", Transient: true}
+		return &UnavailableError{Status: status, Reason: "it is overloaded or limits the number of calls (HTTP status 429)", Transient: true}
 	case status == http.StatusNotFound && message == "":
-		return &UnavailableError{Reason: "the host has no such page (HTTP status 404); check that base_url is your Workfront domain"}
+		return &UnavailableError{Status: status, Reason: "the host has no such page (HTTP status 404); check that base_url is your Workfront domain"}
 	case status >= 400 && status < 500:
 		return &RefusedError{Status: status, Message: message}
 	}
@@ -144,7 +145,7 @@ func statusError(resp *http.Response, body []byte, secrets ...string) error {
 	if message != "" {
 		reason += ": " + message
 	}
-	return &UnavailableError{Reason: reason, Transient: transientStatus(status)}
+	return &UnavailableError{Status: status, Reason: reason, Transient: transientStatus(status)}
 }
 
 // notJSON makes the error for an answer of status 2xx whose body cannot be read as JSON.
@@ -153,6 +154,6 @@ func notJSON(resp *http.Response) error {
 	if !slices.Contains([]string{"application/json", "application/xml", "text/html", "text/plain", "text/xml"}, kind) {
 		kind = "unknown" // it could be anything, even what was sent
 	}
-	return &UnavailableError{Reason: fmt.Sprintf("it answered with HTTP status %d, but not with readable JSON (content type %s); "+
+	return &UnavailableError{Status: resp.StatusCode, Reason: fmt.Sprintf("it answered with HTTP status %d, but not with readable JSON (content type %s); "+
 		"check that base_url is your Workfront domain and no proxy or login page stands in between", resp.StatusCode, kind)}
 }

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/hashicorp/vault/sdk/framework"
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+func (b *backend) pathCheck() *framework.Path {
+	return &framework.Path{
+		Pattern:      "check",
+		DisplayAttrs: &framework.DisplayAttributes{OperationPrefix: operationPrefix, OperationVerb: "check", OperationSuffix: "connection"},
+		Fields: map[string]*framework.FieldSchema{
+			fieldRole: {
+				Type:         framework.TypeString,
+				Description:  "Role to check; the defaults of config if left out.",
+				DisplayAttrs: &framework.DisplayAttributes{Name: "Role"},
+			},
+			fieldKey: {
+				Type:         framework.TypeString,
+				Description:  "Signing key to check instead of the one in use, for example a new one before it is used.",
+				DisplayAttrs: &framework.DisplayAttributes{Name: "Signing key"},
+			},
+		},
+		Operations: map[logical.Operation]framework.OperationHandler{
+			logical.UpdateOperation: &framework.PathOperation{
+				Callback:                    b.runCheck,
+				Summary:                     "Check the whole chain to Workfront, step by step.",
+				Responses:                   ok("What was found.", checkAnswerFields()),
+				ForwardPerformanceStandby:   true,
+				ForwardPerformanceSecondary: true,
+			},
+		},
+		HelpSynopsis:    `Check the whole chain to Workfront, step by step.`,
+		HelpDescription: checkDescription,
+	}
+}
+
+func checkAnswerFields() map[string]*framework.FieldSchema {
+	fields := map[string]*framework.FieldSchema{
+		fieldOK:         {Type: framework.TypeBool, Description: "Whether a token can be read."},
+		fieldFailedStep: {Type: framework.TypeString, Description: "The step that failed. Empty if none did."},
+		fieldCauses:     {Type: framework.TypeStringSlice, Description: "What may be the cause, the likeliest first, each with what to do."},
+	}
+	for _, s := range checkSteps {
+		fields[s.name] = &framework.FieldSchema{Type: framework.TypeString, Description: s.about + ": ok and how long it took, or what failed."}
+	}
+	return fields
+}
+
+func (b *backend) runCheck(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
+	roleName, keyName := d.Get(fieldRole).(string), d.Get(fieldKey).(string)
+	for _, f := range []struct{ field, name string }{{fieldRole, roleName}, {fieldKey, keyName}} {
+		if f.name == "" {
+			continue
+		}
+		if err := checkName(f.field, f.name); err != nil {
+			return nil, err
+		}
+	}
+	c := &checkRun{b: b, req: req, roleName: roleName, keyName: keyName}
+	// A session that was started must be ended, even if the client leaves.
+	failed, err := c.run(context.WithoutCancel(ctx))
+	if err != nil {
+		return nil, err
+	}
+	data := map[string]any{fieldOK: failed == "", fieldFailedStep: failed, fieldCauses: c.causes}
+	for i, s := range checkSteps {
+		data[s.name] = "not reached"
+		if i < len(c.results) {
+			data[s.name] = c.results[i]
+		}
+	}
+	resp := &logical.Response{Data: data}
+	if c.settings != nil {
+		if text := expiryText(c.settings.keyName, c.settings.key.Certificate.NotAfter, b.now()); text != "" {
+			resp.AddWarning(text)
+		}
+	}
+	if c.inUse {
+		resp.AddWarning("Workfront handed out a session that is lent out already. It was not logged out, so that the logout could not be checked.")
+	}
+	return resp, nil
+}
+
+const checkDescription = `
+Runs the whole chain: settings, signing key, certificate, connection and TLS,
+clock, exchange, a call as the user, logout, and that the session is dead
+afterwards. The answer has a line for each step, and for the one that failed the
+likely causes, each with what to do. Nothing is left behind.
+
+  $ vault write -f workfront/check
+  $ vault write workfront/check role=reports
+  $ vault write workfront/check key=2027
+`
+
+// since writes how long a step took.
+func since(seconds float64) string { return fmt.Sprintf("ok (%.0f ms)", seconds*1000) }
