@@ -203,8 +203,8 @@ func TestBadInput(t *testing.T) {
 		// check, sessions
 		{"role of a check", update, "check", config(fieldRole, "a..b"), []string{"role", "letters"}},
 		{"key of a check", update, "check", config(fieldKey, "a/b"), []string{"key", "letters"}},
-		{"session read", read, "sessions/a..b", nil, []string{"name", "letters"}},
-		{"session deleted", logical.DeleteOperation, "sessions/a..b", nil, []string{"name", "letters"}},
+		{"session read", read, "sessions/a..b", nil, []string{"id", "letters"}},
+		{"session deleted", logical.DeleteOperation, "sessions/a..b", nil, []string{"id", "letters"}},
 		// token
 		{"token of a bad name", read, "token/a..b", nil, []string{"role", "letters"}},
 		{"token of no role", read, "token/none", nil, []string{"role", `"none"`, "vault list workfront/roles"}},

@@ -36,6 +36,7 @@ const (
 	fieldExpiresAt       = "expires_at"
 	fieldFailedStep      = "failed_step"
 	fieldFingerprint     = "fingerprint_sha256"
+	fieldID              = "id"
 	fieldIssuedAt        = "issued_at"
 	fieldJWTTTL          = "jwt_ttl"
 	fieldKey             = "key"

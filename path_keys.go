@@ -13,7 +13,7 @@ import (
 )
 
 // namePattern lets any name through, so that a bad one gets an error that says what is wrong with it, not a 404.
-const namePattern = `(?P<name>[^/]+)`
+const namePattern = `(?P<` + fieldName + `>[^/]+)`
 
 func (b *backend) pathKeysList() *framework.Path {
 	return &framework.Path{

@@ -37,10 +37,10 @@ func (b *backend) pathSessionsList() *framework.Path {
 
 func (b *backend) pathSessions() *framework.Path {
 	return &framework.Path{
-		Pattern:      "sessions/" + namePattern,
+		Pattern:      "sessions/" + `(?P<` + fieldID + `>[^/]+)`,
 		DisplayAttrs: &framework.DisplayAttributes{OperationPrefix: operationPrefix, OperationSuffix: "session", ItemType: "Session"},
 		Fields: map[string]*framework.FieldSchema{
-			fieldName: {
+			fieldID: {
 				Type:         framework.TypeString,
 				Description:  "ID of the session: the session_id of a token.",
 				DisplayAttrs: &framework.DisplayAttributes{Name: "Session ID", Identifier: true},
@@ -122,8 +122,8 @@ func (b *backend) describeSession(ctx context.Context, s logical.Storage, r *ses
 }
 
 func (b *backend) readSession(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
-	id := d.Get(fieldName).(string)
-	if err := checkName(fieldName, id); err != nil {
+	id := d.Get(fieldID).(string)
+	if err := checkName(fieldID, id); err != nil {
 		return nil, err
 	}
 	r, err := b.broker.Session(ctx, req.Storage, id)
@@ -138,8 +138,8 @@ func (b *backend) readSession(ctx context.Context, req *logical.Request, d *fram
 }
 
 func (b *backend) deleteSession(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
-	id := d.Get(fieldName).(string)
-	if err := checkName(fieldName, id); err != nil {
+	id := d.Get(fieldID).(string)
+	if err := checkName(fieldID, id); err != nil {
 		return nil, err
 	}
 	return nil, b.broker.Terminate(ctx, req.Storage, id)

@@ -26,11 +26,11 @@ func (b *backend) pathToken() *framework.Path {
 
 func (b *backend) pathTokenRole() *framework.Path {
 	return &framework.Path{
-		Pattern:      "token/" + namePattern,
+		Pattern:      "token/" + `(?P<` + fieldRole + `>[^/]+)`,
 		DisplayAttrs: &framework.DisplayAttributes{OperationPrefix: operationPrefix, OperationSuffix: "role-token"},
 		Fields: map[string]*framework.FieldSchema{
 			fieldTTL: tokenTTLField(),
-			fieldName: {
+			fieldRole: {
 				Type:         framework.TypeString,
 				Description:  "Name of the role.",
 				DisplayAttrs: &framework.DisplayAttributes{Name: "Role", Identifier: true},
@@ -81,7 +81,7 @@ func (b *backend) readToken(ctx context.Context, req *logical.Request, d *framew
 }
 
 func (b *backend) readRoleToken(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
-	name := d.Get(fieldName).(string)
+	name := d.Get(fieldRole).(string)
 	if err := checkName(fieldRole, name); err != nil {
 		return nil, err
 	}

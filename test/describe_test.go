@@ -22,7 +22,13 @@ var documented = map[string][]string{
 	"keys/{name}":          {"delete", "get"},
 	"keys/{name}/generate": {"post"},
 	"keys/{name}/import":   {"post"},
+	"roles/":               {"get"},
+	"roles/{name}":         {"delete", "get", "patch", "post"},
 	"token":                {"get"},
+	"token/{role}":         {"get"},
+	"check":                {"post"},
+	"sessions/":            {"get"},
+	"sessions/{id}":        {"delete", "get"},
 }
 
 // TestStoryInfo: the version that is registered is the one that runs.

@@ -302,7 +302,7 @@ func (m *mount) wantEmptyLedger(t *testing.T) {
 	t.Helper()
 	err := poll(10*time.Second, func() error {
 		for _, name := range m.list(t, "") {
-			if !slices.Contains([]string{"config", "keys/", "maintenance"}, name) {
+			if !slices.Contains([]string{"config", "keys/", "roles/", "current/", "maintenance"}, name) {
 				return fmt.Errorf("storage holds %s", name)
 			}
 		}
