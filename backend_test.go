@@ -20,31 +20,13 @@ import (
 
 const testMount = "workfront/"
 
-// clock is a time that only a test moves.
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) Advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
-
 // mount is the secrets engine as Vault would hold it.
 type mount struct {
 	t       *testing.T
 	backend logical.Backend
 	storage logical.Storage
 	system  *logical.StaticSystemView
-	clock   *clock
+	clock   *workfronttest.Clock
 }
 
 func newMount(t *testing.T) *mount {
@@ -53,7 +35,7 @@ func newMount(t *testing.T) *mount {
 		t:       t,
 		storage: &logical.InmemStorage{},
 		system:  logical.TestSystemView(),
-		clock:   &clock{now: time.Now().Truncate(time.Second)},
+		clock:   workfronttest.NewClock(),
 	}
 	m.system.PluginEnvironment = &logical.PluginEnvironment{VaultVersion: "1.21.0"}
 	m.restart()

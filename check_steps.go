@@ -65,7 +65,7 @@ func (c *checkRun) run(ctx context.Context) (failed string, err error) {
 		note, stepErr := s.do(c, ctx)
 		switch {
 		case stepErr == nil:
-			c.results = append(c.results, since(time.Since(begin).Seconds())+note)
+			c.results = append(c.results, fmt.Sprintf("ok (%d ms)%s", time.Since(begin).Milliseconds(), note))
 		case isFinding(stepErr):
 			c.results = append(c.results, "failed: "+stepErr.Error())
 			c.causes = append(c.causesOf(s.name, stepErr), c.causes...)

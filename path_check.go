@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
@@ -95,6 +94,3 @@ likely causes, each with what to do. Nothing is left behind.
   $ vault write workfront/check role=reports
   $ vault write workfront/check key=2027
 `
-
-// since writes how long a step took.
-func since(seconds float64) string { return fmt.Sprintf("ok (%.0f ms)", seconds*1000) }

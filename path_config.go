@@ -275,16 +275,6 @@ func (b *backend) deleteConfig(ctx context.Context, req *logical.Request, _ *fra
 	return nil, nil
 }
 
-// stopSharing ends what the readers of a role, or of the mount's defaults, shared and nobody leases, if they share no longer.
-func (b *backend) stopSharing(ctx context.Context, s logical.Storage, roleName string, shares bool) {
-	if shares {
-		return
-	}
-	if err := b.broker.Retire(ctx, s, shareName(roleName)); err != nil {
-		b.Logger().Warn("the shared session could not be ended; it stays until its end", "role", roleName, "error", err)
-	}
-}
-
 const (
 	configSynopsis    = `Configure the connection to Workfront and the defaults of every token.`
 	configDescription = `

@@ -154,11 +154,3 @@ func makeSettings(ctx context.Context, req *logical.Request, c config, roleName 
 	}
 	return s, nil
 }
-
-// shareName names whom a session is shared among: the readers of a role, or those of the mount's defaults.
-func shareName(roleName string) string {
-	if roleName == "" {
-		return configKey
-	}
-	return rolePrefix + roleName
-}

@@ -29,28 +29,10 @@ var signingKey = sync.OnceValue(func() *rsa.PrivateKey {
 	return key
 })
 
-// clock is a time that only a test moves.
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) Advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
-
 // fixture is a Broker between a storage that counts and fails on demand, and a stand-in for Workfront.
 type fixture struct {
 	t       *testing.T
-	clock   *clock
+	clock   *workfronttest.Clock
 	server  *workfronttest.Server
 	storage *faultyStorage
 	broker  *session.Broker
@@ -62,7 +44,7 @@ func newFixture(t *testing.T) *fixture { return newFixtureWithTTL(t, 30*time.Min
 // newFixtureWithTTL makes a fixture whose Workfront lets sessions live that long.
 func newFixtureWithTTL(t *testing.T, sessionTTL time.Duration) *fixture {
 	t.Helper()
-	c := &clock{now: time.Now().Truncate(time.Second)}
+	c := workfronttest.NewClock()
 	server, err := workfronttest.Start(workfronttest.Options{Now: c.Now, SessionTTL: sessionTTL})
 	if err != nil {
 		t.Fatal(err)

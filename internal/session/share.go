@@ -6,16 +6,10 @@ import (
 	"time"
 
 	"github.com/hashicorp/vault/sdk/logical"
-
-	"vault-plugin-secrets-workfront/internal/workfront"
 )
 
-const (
-	// checkEvery is how often a session in use is checked, at most.
-	checkEvery = time.Minute
-	// retryRefresh is how long a failed replacement is not tried again.
-	retryRefresh = 5 * time.Second
-)
+// retryRefresh is how long a failed replacement is not tried again.
+const retryRefresh = 5 * time.Second
 
 // pool is what memory knows of the readers that share a session. All of it can be found again through storage.
 type pool struct {
@@ -277,33 +271,4 @@ func (b *Broker) endUnleased(ctx context.Context, l ledger, e *entry) error {
 		return nil
 	}
 	return b.end(ctx, l, e)
-}
-
-// check calls Workfront as the user of the current session, and drops that if Workfront does not know it any more.
-func (b *Broker) check(ctx context.Context, l ledger, src Source, r *Record) {
-	client, err := b.endpoints.client(r.Endpoint.Endpoint)
-	if err != nil {
-		return
-	}
-	limited, cancel := context.WithTimeout(ctx, src.RequestTimeout)
-	defer cancel()
-	if err := client.Whoami(limited, r.Token, r.Endpoint.APIVersion, r.UserID); !errors.Is(err, workfront.ErrSessionGone) {
-		return // it lives, or Workfront does not say: then it is handed out as long as it should live
-	}
-	b.logger.Info("a shared session was ended by someone else and is replaced", "session_id", r.ID(), "role", r.Role)
-	e, err := b.hold(ctx, l, r.ID())
-	if err != nil {
-		return // the next check tries again
-	}
-	if e.record != nil {
-		if err := b.remove(ctx, l, e); err != nil {
-			b.logger.Warn("a session that has ended could not be removed", "session_id", e.id, "error", err)
-		}
-	}
-	b.letGo(e)
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if p := b.poolLocked(src.Share); p.flight == nil {
-		_ = b.departLocked(ctx, l, src, p, true)
-	}
 }

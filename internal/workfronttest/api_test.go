@@ -105,12 +105,12 @@ func TestUnknownPath(t *testing.T) {
 func TestSessionExpiry(t *testing.T) {
 	f := newFixture(t, Options{SessionTTL: time.Minute})
 	first := f.token()
-	f.clock.advance(time.Minute - time.Second)
+	f.clock.Advance(time.Minute - time.Second)
 	second := f.token()
 	if !f.SessionAlive(first) || f.call("GET", searchPath, first).status != 200 {
 		t.Error("dead a second too early")
 	}
-	f.clock.advance(time.Second)
+	f.clock.Advance(time.Second)
 	f.wantStats(Stats{Exchanges: 2, Started: 2, Expired: 1, Alive: 1}) // nobody has touched the first since
 	if f.SessionAlive(first) || f.call("GET", searchPath, first).status != 401 || f.call("GET", logoutPath, first).status != 401 {
 		t.Error("alive a second too long")
@@ -124,7 +124,7 @@ func TestSessionExpiry(t *testing.T) {
 		t.Error("EndSession did not end it, once")
 	}
 	fourth := f.token()
-	f.clock.advance(time.Minute)
+	f.clock.Advance(time.Minute)
 	if f.SessionAlive(fourth) || f.EndSession(fourth) { // before Stats has seen it
 		t.Error("alive beyond its time")
 	}

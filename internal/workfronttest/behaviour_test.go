@@ -45,7 +45,7 @@ func TestSameSession(t *testing.T) {
 	fatal(t, err)
 	f.SetBehaviour(Behaviour{SameSession: true})
 	first := f.token()
-	f.clock.advance(4 * time.Minute)
+	f.clock.Advance(4 * time.Minute)
 	got, err := f.tryExchange()
 	fatal(t, err)
 	if !strings.Contains(got.body, first) || !strings.Contains(got.body, `"expires_in":360}`) {
@@ -62,7 +62,7 @@ func TestSameSession(t *testing.T) {
 	if f.token() == first {
 		t.Error("a dead session was handed out")
 	}
-	f.clock.advance(10 * time.Minute)
+	f.clock.Advance(10 * time.Minute)
 	f.token()
 	f.wantStats(Stats{Exchanges: 5, Started: 4, Reissued: 1, LoggedOut: 1, Expired: 2, Alive: 1})
 	f.SetBehaviour(Behaviour{})
@@ -118,7 +118,7 @@ func TestClockOffset(t *testing.T) {
 
 func TestCertificateDates(t *testing.T) {
 	f := newFixture(t, Options{})
-	f.clock.advance(31 * 24 * time.Hour) // the certificate was made for 30 days
+	f.clock.Advance(31 * 24 * time.Hour) // the certificate was made for 30 days
 	f.token()
 	f.SetBehaviour(Behaviour{CertificateDates: true})
 	if got, err := f.tryExchange(); err != nil || got.status != refusalStatus {

@@ -106,7 +106,7 @@ func TestFaultOnExchange(t *testing.T) {
 			test.stats.Started++
 			test.stats.Alive++
 			f.wantStats(test.stats)
-			f.clock.advance(time.Hour) // what was not delivered stays so
+			f.clock.Advance(time.Hour) // what was not delivered stays so
 			test.stats.Expired, test.stats.Alive = test.stats.Alive, 0
 			f.wantStats(test.stats)
 		})

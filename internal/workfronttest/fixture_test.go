@@ -81,7 +81,7 @@ func firstError(a, b error) error {
 type fixture struct {
 	*Server
 	t           *testing.T
-	clock       *clock
+	clock       *Clock
 	app         Application
 	user        string
 	colleague   string
@@ -89,28 +89,10 @@ type fixture struct {
 	fingerprint string
 }
 
-// clock is a clock that stands still until it is moved. It starts at the present, when the keys' certificates are valid.
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
-
 func newFixture(t *testing.T, o Options) *fixture {
 	t.Helper()
 	f := &fixture{
-		t: t, clock: &clock{now: time.Now().Truncate(time.Second)},
+		t: t, clock: NewClock(),
 		user: NewID(), colleague: NewID(), key: integrationKey(),
 	}
 	fatal(t, f.key.err)
