@@ -92,6 +92,14 @@ func (b *Broker) take(ctx context.Context, id string) (*entry, error) {
 	}
 }
 
+// isHeld tells whether a call has the session of that ID to itself.
+func (b *Broker) isHeld(id string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	e := b.sessions[id]
+	return e != nil && e.held != nil
+}
+
 // letGo ends what hold began.
 func (b *Broker) letGo(e *entry) {
 	b.mu.Lock()

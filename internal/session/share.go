@@ -134,7 +134,7 @@ func (b *Broker) departLocked(ctx context.Context, l ledger, src Source, p *pool
 	p.flight = f
 	go func() {
 		defer b.inFlight.Done()
-		err := b.fly(ctx, l, src, f)
+		replaced, err := b.fly(ctx, l, src, f)
 		b.mu.Lock()
 		p.flight = nil
 		if err != nil && background {
@@ -146,44 +146,49 @@ func (b *Broker) departLocked(ctx context.Context, l ledger, src Source, p *pool
 		}
 		f.err = err
 		close(f.done)
+		if replaced != "" { // no reader waits for its logout
+			b.retire(ctx, l, replaced)
+		}
 	}()
 	return nil
 }
 
 // fly makes a session current: the one that storage knows, which a process before this one may have started, or else a
-// new one.
-func (b *Broker) fly(ctx context.Context, l ledger, src Source, f *flight) error {
+// new one. Then it returns the ID of the one that was replaced.
+func (b *Broker) fly(ctx context.Context, l ledger, src Source, f *flight) (replaced string, err error) {
 	previous, err := l.current(ctx, src.Share)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if previous.SessionID != "" && previous.Source == src.Fingerprint && !f.background {
 		if found, err := b.adopt(ctx, l, src.Share, previous); found || err != nil {
-			return err
+			return "", err
 		}
 	}
 	fresh, err := b.exchange(ctx, src)
 	if err != nil {
-		return err
+		return "", err
 	}
 	e, err := b.hold(ctx, l, fresh.ID())
 	if err != nil {
 		b.stray(fresh)
-		return err
+		return "", err
 	}
-	err = b.install(ctx, l, src, e, fresh, f)
-	b.letGo(e)
-	if err != nil {
-		return err
+	defer b.letGo(e)
+	if err := b.install(ctx, l, src, e, fresh, f); err != nil {
+		return "", err
 	}
-	if previous.SessionID != "" && previous.SessionID != e.id {
-		b.retire(ctx, l, previous.SessionID)
+	if previous.SessionID == e.id {
+		return "", nil
 	}
-	return nil
+	return previous.SessionID, nil
 }
 
 // adopt makes the session current that storage names, if it fits.
 func (b *Broker) adopt(ctx context.Context, l ledger, share string, previous shared) (bool, error) {
+	if b.isHeld(previous.SessionID) {
+		return false, nil // most likely it is being logged out, which may take a while
+	}
 	e, err := b.hold(ctx, l, previous.SessionID)
 	if err != nil {
 		return false, err

@@ -233,11 +233,11 @@ func TestReplacementThatNobodyLeasedIsLoggedOut(t *testing.T) {
 	f.release(first)
 	f.source.Fingerprint = "changed"
 	f.issue() // replaces the replacement
-	f.settleOnce()
-	stats := f.server.Stats()
 	// The first still has a lease; the replacement had none.
-	if stats.Started != 3 || stats.LoggedOut != 1 {
-		t.Errorf("got %d started, %d logged out; want 3 and 1", stats.Started, stats.LoggedOut)
+	eventually(t, "the replacement is logged out", func() bool { return f.server.Stats().LoggedOut == 1 })
+	f.settle()
+	if stats := f.server.Stats(); stats.Started != 3 || stats.Alive != 2 {
+		t.Errorf("got %d started, %d alive; want 3 and 2", stats.Started, stats.Alive)
 	}
 }
 
@@ -467,4 +467,33 @@ func TestSameSessionInTwoRoles(t *testing.T) {
 	f.wantExchanges(2)
 	f.release(a)
 	f.wantAlive(b, true)
+}
+
+// The logout of the last lease may take a while; the next reader does not wait for it.
+func TestNextReaderDoesNotWaitForALogout(t *testing.T) {
+	f := newSharedFixture(t)
+	first := f.issue()
+	entered := make(chan struct{})
+	f.server.OnEvent(func(e workfronttest.Event) {
+		if e.Kind == workfronttest.LogoutReceived {
+			close(entered)
+		}
+	})
+	resume := f.server.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointLogout, Hang: workfronttest.HangBeforeAnswer, Times: 1})
+	released := make(chan error)
+	go func() { released <- f.broker.Release(t.Context(), f.storage, first.SessionID, first.ID) }()
+	<-entered
+	next := f.issue()
+	if next.SessionID == first.SessionID {
+		t.Error("a session that is being logged out was handed out")
+	}
+	resume()
+	if err := <-released; err != nil {
+		t.Error(err)
+	}
+	f.server.OnEvent(nil)
+	f.wantAlive(next, true)
+	f.release(next)
+	f.settle()
+	f.wantOnlyCurrent()
 }
