@@ -243,7 +243,7 @@ func TestReaderLeavesAndStorageFails(t *testing.T) {
 	f.broker = session.NewBroker(session.Options{Now: f.clock.Now, Logger: log.logger()})
 	ctx, leave := context.WithCancel(t.Context())
 	f.server.OnEvent(func(e workfronttest.Event) {
-		if e.Kind == workfronttest.ExchangeAnswered {
+		if e.Kind == workfronttest.ExchangeReceived {
 			leave()
 			f.storage.writesLeft.Store(2) // those that record the session
 		}
