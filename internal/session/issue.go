@@ -81,6 +81,10 @@ func (b *Broker) Issue(ctx context.Context, storage logical.Storage, src Source)
 	}()
 	select {
 	case r := <-results:
+		if r.err == nil && ctx.Err() != nil { // the reader left at this very moment
+			b.takeBack(context.WithoutCancel(ctx), storage, r.lease)
+			return nil, ctx.Err()
+		}
 		return r.lease, r.err
 	case <-ctx.Done():
 		return nil, ctx.Err()
