@@ -15,7 +15,7 @@ GO_BUILD := CGO_ENABLED=0 go build -trimpath
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@printf '\nVAULT_BIN=/path/to/vault makes test, demo and dev use that Vault instead of building one.\n'
 
 .PHONY: build
@@ -32,6 +32,10 @@ test-unit:
 test: build test-unit ## Run the unit tests with the race detector, then the end-to-end tests in real Vault servers
 	scripts/e2e.sh 1.21
 	if [[ -z "$${VAULT_BIN:-}" ]]; then scripts/e2e.sh 1.19 -run '^TestStory'; fi
+
+.PHONY: test-long
+test-long: build ## Run the end-to-end tests whose long form takes minutes: a warm role over 20 session lifetimes
+	WORKFRONT_E2E_LONG=1 scripts/e2e.sh 1.21 -run 'Warm'
 
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## Check formatting, vet, golangci-lint, shell scripts, go.mod
