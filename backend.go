@@ -96,9 +96,11 @@ func (b *backend) HandleRequest(ctx context.Context, req *logical.Request) (*log
 	switch {
 	case err == nil:
 		return orNothing(resp), nil
+	case req.Operation == logical.RenewOperation:
+		return nil, err // Vault would show the whole of a response
 	case errors.As(err, &user), errors.As(err, &refused):
 		return logical.ErrorResponse(err.Error()), nil
-	case errors.As(err, &unavailable):
+	case errors.As(err, &unavailable), errors.Is(err, workfront.ErrUnclearLogout):
 		return nil, logical.CodedError(http.StatusBadGateway, err.Error())
 	case strings.Contains(err.Error(), logical.ErrReadOnly.Error()):
 		// Vault forwards the request to the active node if it sees this very error; from storage it comes

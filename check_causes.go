@@ -19,7 +19,7 @@ func (c *checkRun) causesOf(step string, err error) []string {
 	var unavailable *workfront.UnavailableError
 	switch {
 	case errors.As(err, &user):
-		return []string{c.userCause(step, user)}
+		return []string{user.text}
 	case errors.As(err, &unavailable):
 		return []string{unavailableCause(unavailable, c.config.BaseURL)}
 	case errors.Is(err, workfront.ErrSessionGone):
@@ -38,14 +38,6 @@ func (c *checkRun) causesOf(step string, err error) []string {
 			"supports api_version %s.", refused.Status, c.config.UserID, c.config.APIVersion)}
 	}
 	return nil
-}
-
-func (c *checkRun) userCause(step string, err *userError) string {
-	if step == "1_settings" && c.config.CustomerID != "" && c.config.CustomerID == c.config.ClientID {
-		return fmt.Sprintf("customer_id holds the Client ID. Take the Customer ID from the details of the OAuth2 application in Workfront, "+
-			"and run `vault write %sconfig customer_id=...`.", c.req.MountPoint)
-	}
-	return err.text
 }
 
 // refusalCandidates is all that went into an exchange, the easiest slip first, with where Workfront shows it.
@@ -87,7 +79,7 @@ func unavailableCause(err *workfront.UnavailableError, baseURL string) string {
 	case err.Status >= 500:
 		return fmt.Sprintf("Workfront, or a gateway in front of it, is broken (HTTP status %d). Wait, and look at Workfront's status page.", err.Status)
 	case err.Status != 0:
-		return fmt.Sprintf("What answers at %s is not Workfront's API (%s). Check base_url, and whether a proxy or a login page stands in between.", baseURL, err.Reason)
+		return fmt.Sprintf("What answers at %s is not Workfront's API (HTTP status %d). Check base_url, and whether a proxy or a login page stands in between.", baseURL, err.Status)
 	case err.Transient:
 		return fmt.Sprintf("The connection to %s failed or took too long (%s). Check the network between the Vault server and Workfront, and HTTPS_PROXY in the "+
 			"environment of Vault.", baseURL, err.Reason)

@@ -96,8 +96,8 @@ func (c *checkRun) checkSettings(ctx context.Context) (string, error) {
 	if c.keyName != "" {
 		c.config.Key = c.keyName
 	}
-	if c.config.CustomerID == c.config.ClientID {
-		return "", &userError{"customer_id and client_id are the same; in Workfront they are two different IDs"}
+	if err := c.config.checkIDs(); err != nil {
+		return "", err
 	}
 	if c.config.UserID == "" {
 		_, err = makeSettings(ctx, c.req, c.config, c.roleName)
@@ -117,8 +117,7 @@ func (c *checkRun) checkCertificate(context.Context) (string, error) {
 	cert, now := c.settings.key.Certificate, c.b.now()
 	switch {
 	case now.After(cert.NotAfter):
-		c.causes = append(c.causes, fmt.Sprintf("The certificate of key %q ended at %s. Make a key under another name, upload its certificate to Workfront, "+
-			"and set config's key to it.", c.settings.keyName, cert.NotAfter.UTC().Format(time.RFC3339)))
+		c.causes = append(c.causes, expiryText(c.settings.keyName, cert.NotAfter, now))
 		return ", but the certificate has ended", nil
 	case now.Before(cert.NotBefore):
 		c.causes = append(c.causes, fmt.Sprintf("The certificate of key %q is valid from %s on, which is yet to come. Compare the clock of the Vault server, "+

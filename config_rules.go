@@ -78,6 +78,15 @@ func (c *config) check() error {
 	return checkTTLs(c.TTL, c.MaxTTL)
 }
 
+// checkIDs finds the Client ID in the place of the Customer ID. It is no rule for a write, because nobody documents that the two
+// differ everywhere, but where Workfront has refused them there is no likelier cause.
+func (c *config) checkIDs() error {
+	if c.CustomerID == c.ClientID {
+		return badField(fieldCustomerID, "is the same as client_id; take the Customer ID from the details of the OAuth2 application in Workfront")
+	}
+	return nil
+}
+
 // checkTTLs refuses a default that its own cap would cut.
 func checkTTLs(ttl, maxTTL time.Duration) error {
 	if maxTTL > 0 && ttl > maxTTL {

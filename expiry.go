@@ -12,15 +12,18 @@ import (
 // expiryNotice is how long before its end a certificate is warned of: time for whoever administers Workfront.
 const expiryNotice = 30 * 24 * time.Hour
 
+const replaceKey = "Make a key under another name, upload its certificate to Workfront, and set it as key in config or in the role that uses this one."
+
 // expiryText says that a certificate ends soon or has ended, or nothing.
 func expiryText(name string, notAfter, now time.Time) string {
 	end := notAfter.UTC().Format(time.RFC3339)
 	switch left := notAfter.Sub(now); {
 	case left <= 0:
-		return fmt.Sprintf("The certificate of key %q ended at %s. Make a key under another name, upload its certificate to Workfront and set config's key to it.", name, end)
+		return fmt.Sprintf("The certificate of key %q ended at %s. %s", name, end, replaceKey)
+	case left < 24*time.Hour:
+		return fmt.Sprintf("The certificate of key %q ends at %s, within a day. %s", name, end, replaceKey)
 	case left <= expiryNotice:
-		return fmt.Sprintf("The certificate of key %q ends at %s, in %d days. Make a key under another name, upload its certificate to Workfront "+
-			"and set config's key to it.", name, end, int(left.Hours()/24))
+		return fmt.Sprintf("The certificate of key %q ends at %s, in %d days. %s", name, end, int(left.Hours()/24), replaceKey)
 	}
 	return ""
 }

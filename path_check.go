@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"strings"
 
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
@@ -41,7 +43,7 @@ func checkAnswerFields() map[string]*framework.FieldSchema {
 	fields := map[string]*framework.FieldSchema{
 		fieldOK:         {Type: framework.TypeBool, Description: "Whether a token can be read."},
 		fieldFailedStep: {Type: framework.TypeString, Description: "The step that failed. Empty if none did."},
-		fieldCauses:     {Type: framework.TypeStringSlice, Description: "What may be the cause, the likeliest first, each with what to do."},
+		fieldCauses:     {Type: framework.TypeString, Description: "What may be the cause, the likeliest first, each on a line with what to do."},
 	}
 	for _, s := range checkSteps {
 		fields[s.name] = &framework.FieldSchema{Type: framework.TypeString, Description: s.about + ": ok and how long it took, or what failed."}
@@ -65,7 +67,7 @@ func (b *backend) runCheck(ctx context.Context, req *logical.Request, d *framewo
 	if err != nil {
 		return nil, err
 	}
-	data := map[string]any{fieldOK: failed == "", fieldFailedStep: failed, fieldCauses: c.causes}
+	data := map[string]any{fieldOK: failed == "", fieldFailedStep: failed, fieldCauses: numbered(c.causes)}
 	for i, s := range checkSteps {
 		data[s.name] = "not reached"
 		if i < len(c.results) {
@@ -84,11 +86,21 @@ func (b *backend) runCheck(ctx context.Context, req *logical.Request, d *framewo
 	return resp, nil
 }
 
+// numbered writes one cause a line, because the command line prints a list of sentences as one.
+func numbered(causes []string) string {
+	lines := make([]string, len(causes))
+	for i, cause := range causes {
+		lines[i] = fmt.Sprintf("%d. %s", i+1, cause)
+	}
+	return strings.Join(lines, "\n")
+}
+
 const checkDescription = `
 Runs the whole chain: settings, signing key, certificate, connection and TLS,
 clock, exchange, a call as the user, logout, and that the session is dead
 afterwards. The answer has a line for each step, and for the one that failed the
-likely causes, each with what to do. Nothing is left behind.
+likely causes, each with what to do. Nothing is left behind: a session that
+could not be logged out is kept under sessions/ and tried again.
 
   $ vault write -f workfront/check
   $ vault write workfront/check role=reports

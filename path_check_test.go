@@ -27,7 +27,7 @@ func TestCheckOK(t *testing.T) {
 			m.t = t
 			before := w.Stats()
 			got := m.write("check", data).Data
-			if got[fieldOK] != true || got[fieldFailedStep] != "" || len(got[fieldCauses].([]string)) != 0 {
+			if got[fieldOK] != true || got[fieldFailedStep] != "" || got[fieldCauses] != "" {
 				t.Errorf("got %v, want ok and no causes", got)
 			}
 			for _, s := range checkSteps {
@@ -57,11 +57,12 @@ func TestCheckOK(t *testing.T) {
 func (m *mount) wantCheck(data map[string]any, step, first string) string {
 	m.t.Helper()
 	got := m.write("check", data).Data
-	causes := got[fieldCauses].([]string)
-	if got[fieldOK] != false || got[fieldFailedStep] != step || len(causes) == 0 {
+	text, _ := got[fieldCauses].(string)
+	causes := strings.Split(text, "\n")
+	if got[fieldOK] != false || got[fieldFailedStep] != step || text == "" {
 		m.t.Fatalf("got %v, want a failure of %s", got, step)
 	}
-	if !strings.Contains(causes[0], first) {
+	if !strings.HasPrefix(causes[0], "1. ") || !strings.Contains(causes[0], first) {
 		m.t.Errorf("first cause: got %q, want one that holds %q", causes[0], first)
 	}
 	failed := false
@@ -78,7 +79,7 @@ func (m *mount) wantCheck(data map[string]any, step, first string) string {
 			m.t.Errorf("%s: got %q, want %q", s.name, text, want)
 		}
 	}
-	return strings.Join(causes, "\n")
+	return text
 }
 
 // Each of these is broken in one way. Where the evidence decides, the true cause comes first, alone or before the
@@ -99,7 +100,7 @@ func TestCheckFindsTheCause(t *testing.T) {
 		{name: "wrong customer ID", step: "6_exchange", cause: "customer_id is not that", breakIt: func(_ *testing.T, m *mount, _ *standIn) {
 			m.write("config", map[string]any{fieldCustomerID: "wrong-customer"})
 		}, candidate: func(*mount, *standIn) string { return "wrong-customer" }},
-		{name: "client ID in its place", step: "1_settings", decides: true, cause: "customer_id holds the Client ID", breakIt: func(_ *testing.T, m *mount, w *standIn) {
+		{name: "client ID in its place", step: "1_settings", decides: true, cause: "customer_id is the same as client_id", breakIt: func(_ *testing.T, m *mount, w *standIn) {
 			m.write("config", map[string]any{fieldCustomerID: w.app.ClientID})
 		}},
 		{name: "key not uploaded", step: "6_exchange", cause: "The public key is not in Workfront", breakIt: func(t *testing.T, _ *mount, w *standIn) {
@@ -245,7 +246,7 @@ func TestCheckOfAnEndedCertificateThatWorkfrontAccepts(t *testing.T) {
 	m, _ := ready(t, nil)
 	m.backend.(*backend).now = func() time.Time { return testKey().Certificate.NotAfter.Add(time.Hour) }
 	resp := m.write("check", nil)
-	if resp.Data[fieldOK] != true || len(resp.Data[fieldCauses].([]string)) != 0 {
+	if resp.Data[fieldOK] != true || resp.Data[fieldCauses] != "" {
 		t.Errorf("got %v, want ok", resp.Data)
 	}
 	if text := resp.Data["3_certificate"].(string); !strings.Contains(text, "has ended") {

@@ -113,7 +113,7 @@ func configFields() map[string]*framework.FieldSchema {
 		},
 		fieldAPIVersion: {
 			Type:         framework.TypeString,
-			Description:  "Version of Workfront's API that logs sessions out.",
+			Description:  "Version of Workfront's API that is used to log sessions out and to check that they live.",
 			Default:      defaultAPIVersion,
 			DisplayAttrs: &framework.DisplayAttributes{Name: "API version"},
 		},
@@ -208,7 +208,7 @@ func (b *backend) changeConfig(ctx context.Context, req *logical.Request, d *fra
 		return nil, err
 	}
 	b.settingsChanged()
-	b.stopSharing(ctx, req.Storage, "", c.ShareSession)
+	b.endUnshared(ctx, req.Storage)
 	b.event(ctx, eventConfigWrite, "path", configKey)
 	return b.configWarnings(ctx, req, c.withDefaults())
 }
@@ -270,7 +270,7 @@ func (b *backend) deleteConfig(ctx context.Context, req *logical.Request, _ *fra
 		return nil, fmt.Errorf("delete config: %w", err)
 	}
 	b.settingsChanged()
-	b.stopSharing(ctx, req.Storage, "", false)
+	b.endUnshared(ctx, req.Storage)
 	b.event(ctx, eventConfigDelete, "path", configKey)
 	return nil, nil
 }
@@ -293,8 +293,11 @@ The client secret is never returned. A change of base_url, ca_cert or
 allow_custom_host decides where it is sent, and therefore has to bring
 client_secret along in the same request.
 
-With verify_connection=true the new settings are proven by a real exchange and
-logout first, and stored only if that works.
+What it says of user_id, key, ttl, max_ttl and share_session are the defaults of
+every role, too.
+
+With verify_connection=true the new settings, with config's own user and key,
+are proven by a real exchange and logout first, and stored only if that works.
 
 Deleting the configuration ends no session that is lent out: leases stay
 revocable.

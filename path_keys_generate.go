@@ -101,5 +101,5 @@ key), signed in as the user whose session is to be lent out.
   $ vault write -f workfront/keys/default/generate
 
 A name that exists is refused. To rotate, generate a key under a new name,
-upload its certificate, and point config's key to it.
+upload its certificate, and set it as key in config or in the role.
 `

@@ -84,12 +84,12 @@ func roleFields() map[string]*framework.FieldSchema {
 		},
 		fieldTTL: {
 			Type:         framework.TypeDurationSecond,
-			Description:  "Life of a lease, if the reader asks for none.",
+			Description:  "Life of a lease, if the reader asks for none. 0 is what config says.",
 			DisplayAttrs: &framework.DisplayAttributes{Name: "Lease TTL"},
 		},
 		fieldMaxTTL: {
 			Type:         framework.TypeDurationSecond,
-			Description:  "Longest life of a lease, renewals included.",
+			Description:  "Longest life of a lease, renewals included. 0 is what config says.",
 			DisplayAttrs: &framework.DisplayAttributes{Name: "Maximum lease TTL"},
 		},
 		fieldShareSession: {
@@ -113,7 +113,11 @@ func roleAnswerFields() map[string]*framework.FieldSchema {
 }
 
 func (b *backend) roleExists(ctx context.Context, req *logical.Request, d *framework.FieldData) (bool, error) {
-	r, err := getRole(ctx, req.Storage, d.Get(fieldName).(string))
+	name := d.Get(fieldName).(string)
+	if checkName(fieldName, name) != nil {
+		return false, nil // storage would refuse some names; the write says what is wrong with them
+	}
+	r, err := getRole(ctx, req.Storage, name)
 	return r != nil, err
 }
 
@@ -174,8 +178,7 @@ func (b *backend) changeRole(ctx context.Context, req *logical.Request, d *frame
 		return nil, err
 	}
 	b.settingsChanged()
-	// A role that leaves it to config may go on sharing; what it shared ends by itself otherwise.
-	b.stopSharing(ctx, req.Storage, name, r.ShareSession == nil || *r.ShareSession)
+	b.endUnshared(ctx, req.Storage)
 	b.event(ctx, eventRoleWrite, "path", rolePrefix+name)
 	return roleWarnings(ctx, req, r)
 }
@@ -232,7 +235,7 @@ func (b *backend) deleteRole(ctx context.Context, req *logical.Request, d *frame
 		return nil, fmt.Errorf("delete role %s: %w", name, err)
 	}
 	b.settingsChanged()
-	b.stopSharing(ctx, req.Storage, name, false)
+	b.endUnshared(ctx, req.Storage)
 	b.event(ctx, eventRoleDelete, "path", rolePrefix+name)
 	return nil, nil
 }
@@ -252,6 +255,10 @@ the path token/:role.
   $ vault write workfront/roles/reports ttl=10m share_session=true
 
 A field that is not sent keeps its value. To have config decide again, patch the
-field with null.
+field with null: echo '{"ttl": null}' | vault patch workfront/roles/reports -
+A read shows what the role says itself: an empty field, 0 or a share_session
+that is left out stand for what config says.
+
+When a role is deleted, its leases can be revoked, but not renewed any more.
 `
 )

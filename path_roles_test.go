@@ -142,8 +142,8 @@ func TestDeletedRole(t *testing.T) {
 	m.must(logical.DeleteOperation, "roles/r", nil)
 	m.must(logical.DeleteOperation, "roles/r", nil) // is idempotent
 	m.wantRefused(logical.ReadOperation, "token/r", nil, "does not exist")
-	if resp, err := l.request(logical.RenewOperation); err != nil || !resp.IsError() {
-		t.Errorf("renewal: got %v, %v; want an error response", resp, err)
+	if resp, err := l.request(logical.RenewOperation); err == nil {
+		t.Errorf("renewal: got %v, want an error", resp)
 	}
 	if !w.SessionAlive(l.token()) {
 		t.Error("the deletion ended a session that is lent out")
@@ -276,4 +276,59 @@ func TestVerifyAndCheckSpareASessionInUse(t *testing.T) {
 	if w.SessionAlive(l.token()) {
 		t.Error("the session lives on after the revocation")
 	}
+}
+
+// What was shared and is leased by nobody ends when it is shared no longer, whichever setting says so.
+func TestUnleasedSessionEndsWithItsSharing(t *testing.T) {
+	stops := map[string]func(m *mount){
+		"role says so": func(m *mount) { m.write("roles/r", map[string]any{fieldShareSession: false}) },
+		"role leaves it to config": func(m *mount) {
+			m.must(logical.PatchOperation, "roles/r", map[string]any{fieldShareSession: nil})
+		},
+		"role is deleted":   func(m *mount) { m.must(logical.DeleteOperation, "roles/r", nil) },
+		"config is deleted": func(m *mount) { m.must(logical.DeleteOperation, "config", nil) },
+		"config says so": func(m *mount) {
+			m.write("config", map[string]any{fieldShareSession: true})
+			m.must(logical.PatchOperation, "roles/r", map[string]any{fieldShareSession: nil})
+			m.write("config", map[string]any{fieldShareSession: false})
+		},
+	}
+	for name, stop := range stops {
+		t.Run(name, func(t *testing.T) {
+			m, w := ready(t, nil)
+			m.write("roles/r", map[string]any{fieldShareSession: true})
+			m.write("roles/other", map[string]any{fieldShareSession: true})
+			first := m.readTokenAt("token/r", nil)
+			m.clock.Advance(25 * time.Minute)
+			m.readTokenAt("token/r", nil) // begins the replacement, which nobody leases
+			m.backend.Cleanup(t.Context())
+			m.restart()
+			if got := w.Stats().Started; got != 2 {
+				t.Fatalf("sessions started: got %d, want 2", got)
+			}
+			other := m.readTokenAt("token/other", nil)
+			stop(m)
+			if got := w.Stats().LoggedOut; got != 1 {
+				t.Errorf("sessions logged out: got %d, want the one that nobody leases", got)
+			}
+			if !w.SessionAlive(first.token()) || !w.SessionAlive(other.token()) {
+				t.Error("a leased session was logged out")
+			}
+		})
+	}
+}
+
+// Vault's storage refuses paths with dots in them by an error, so that a bad name must not get there.
+func TestExistenceCheckOfABadRoleName(t *testing.T) {
+	m := newMount(t)
+	m.storage.(*logical.InmemStorage).Underlying().FailGet(true)
+	_, exists, err := m.backend.HandleExistenceCheck(t.Context(), &logical.Request{Operation: logical.CreateOperation, Path: "roles/a..b", Storage: m.storage})
+	if exists || err != nil {
+		t.Errorf("got %t, %v; want false, so that the write says what is wrong", exists, err)
+	}
+}
+
+func TestVerifyFindsTheClientIDInPlaceOfTheCustomerID(t *testing.T) {
+	m, w := ready(t, nil)
+	m.wantRefused(logical.UpdateOperation, "config", map[string]any{fieldCustomerID: w.app.ClientID, fieldVerify: true}, "customer_id", "client_id", "not stored")
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/hashicorp/vault/sdk/framework"
@@ -142,7 +143,10 @@ func (b *backend) deleteSession(ctx context.Context, req *logical.Request, d *fr
 	if err := checkName(fieldID, id); err != nil {
 		return nil, err
 	}
-	return nil, b.broker.Terminate(ctx, req.Storage, id)
+	if err := b.broker.Terminate(ctx, req.Storage, id); err != nil {
+		return nil, fmt.Errorf("not logged out yet: %w; unless the session is gone from %ssessions, it is kept as logout_pending and tried again", err, req.MountPoint)
+	}
+	return nil, nil
 }
 
 const (

@@ -89,8 +89,12 @@ func TestSessionDeleteDuringAnOutage(t *testing.T) {
 	m, w := ready(t, nil)
 	l := m.readToken(nil)
 	path := "sessions/" + l.data[fieldSessionID].(string)
+	w.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointLogout, Status: 200, Body: `{"data":{"success":false}}`})
+	m.wantStatus(502, logical.DeleteOperation, path, nil, "did not confirm", "logout_pending")
+	w.ClearFaults()
 	w.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointLogout, Status: 500})
-	m.wantStatus(502, logical.DeleteOperation, path, nil)
+	m.wantStatus(502, logical.DeleteOperation, path, nil, "logout_pending")
+	m.wantStatus(502, logical.DeleteOperation, path, nil, "a moment ago") // not tried again at once
 	if got := m.read(path)[fieldState]; got != "logout_pending" {
 		t.Errorf("state: got %v, want logout_pending", got)
 	}

@@ -9,7 +9,11 @@ import (
 
 // verify proves settings, which have their defaults, with a real exchange and logout.
 func (b *backend) verify(ctx context.Context, req *logical.Request, c config) error {
-	s, err := makeSettings(ctx, req, c, "")
+	err := c.checkIDs()
+	var s *settings
+	if err == nil {
+		s, err = makeSettings(ctx, req, c, "")
+	}
 	if err != nil {
 		return fmt.Errorf("not stored, because it cannot be verified: %w", err)
 	}

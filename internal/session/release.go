@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/vault/sdk/logical"
+
+	"vault-plugin-secrets-workfront/internal/workfront"
 )
 
 const (
@@ -16,7 +18,7 @@ const (
 )
 
 // errKnownDown stands for a logout that was not tried.
-var errKnownDown = errors.New("a logout failed there a moment ago")
+var errKnownDown error = &workfront.UnavailableError{Reason: "a logout failed there a moment ago", Transient: true}
 
 // Release ends one lease. The last lease to go logs the session out. A session that cannot be logged out now is
 // parked, which is no error: the periodic job goes on with it. Releasing a lease twice, or one whose session is gone,

@@ -238,6 +238,11 @@ func (b *Broker) makeCurrent(share string, e *entry, current shared, checkedAt t
 	e.shared = true
 }
 
+// Shares returns for whom a session is or was shared: the values of Source.Share.
+func (b *Broker) Shares(ctx context.Context, storage logical.Storage) ([]string, error) {
+	return logical.CollectKeysWithPrefix(ctx, logical.NewStorageView(storage, currentPrefix), "")
+}
+
 // Retire ends what is shared there, if no one leases it: nobody will read it any more.
 func (b *Broker) Retire(ctx context.Context, storage logical.Storage, share string) error {
 	l := ledger{storage}
