@@ -1,7 +1,8 @@
-# An application that works with Workfront: it may read tokens, and nothing else of the mount.
+# An application that works with Workfront: it may read tokens with the settings of config, and nothing else of the
+# mount. For a role, see role-reader.hcl.
 #
 # Vault's built-in policy "default", which a token has unless it was made without, lets it also renew its leases and
-# revoke its own token, which ends the sessions that were read with it.
+# revoke its own token, which gives back the leases that were read with it.
 path "workfront/token" {
   capabilities = ["read"]
 }
