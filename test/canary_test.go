@@ -45,10 +45,22 @@ type leakDetector struct {
 	mu           sync.Mutex
 	keyLines     map[string]bool
 	accessTokens map[string]bool
+	secrets      map[string]bool // client secrets that do not begin with canaryMark
 }
 
 // leaks are the secrets of this run.
-var leaks = &leakDetector{keyLines: map[string]bool{}, accessTokens: map[string]bool{}}
+var leaks = newLeakDetector()
+
+func newLeakDetector() *leakDetector {
+	return &leakDetector{keyLines: map[string]bool{}, accessTokens: map[string]bool{}, secrets: map[string]bool{}}
+}
+
+// addClientSecret takes a client secret that the test did not choose.
+func (d *leakDetector) addClientSecret(secret string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.secrets[secret] = true
+}
 
 // addPrivateKey makes marks of the lines of a key's PEM body. Those that hold nothing but the modulus are left out:
 // the certificate holds it too, and its lines could fall in the same places.
@@ -99,7 +111,7 @@ func (d *leakDetector) find(text []byte, mayHoldToken, mayEcho bool) []string {
 			found = append(found, kind)
 		}
 	}
-	report("a client secret", bytes.Contains(text, []byte(canaryMark)))
+	report("a client secret", bytes.Contains(text, []byte(canaryMark)) || containsAny(text, d.secrets))
 	report("a secret sent with the wrong type", !mayEcho && bytes.Contains(text, []byte(echoMark)))
 	for kind, pattern := range secretPatterns {
 		report(kind, pattern.Match(text))
@@ -136,7 +148,7 @@ type recorder struct{ next http.RoundTripper }
 
 func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 	entry := record{request: req.Method + " " + req.URL.Path}
-	entry.token = req.Method == http.MethodGet && strings.HasSuffix(req.URL.Path, "/token") || req.URL.Path == "/v1/sys/wrapping/unwrap"
+	entry.token = req.Method == http.MethodGet && tokenRead.MatchString(req.URL.Path) || req.URL.Path == "/v1/sys/wrapping/unwrap"
 	defer func() {
 		records.Lock()
 		defer records.Unlock()
@@ -160,6 +172,9 @@ func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	return resp, nil
 }
+
+// tokenRead is the path of a token, with or without a role. Those of Vault's own tokens have two segments before.
+var tokenRead = regexp.MustCompile(`^/v1/[^/]+/token(/[^/]+)?$`)
 
 func unixTransport(dial func() (net.Conn, error)) http.RoundTripper {
 	return &http.Transport{
@@ -222,8 +237,10 @@ func TestCanaryCanFail(t *testing.T) {
 	t.Parallel()
 	key := opensslKey(t)
 	token := workfronttest.NewID()
-	d := &leakDetector{keyLines: map[string]bool{}, accessTokens: map[string]bool{}}
+	d := newLeakDetector()
 	d.addPrivateKey(key.private)
+	other := workfronttest.NewID()
+	d.addClientSecret(other)
 	d.addAccessTokens(fmt.Appendf(nil, `{"data":{"access_token":%q}}`, token))
 	inJSON, err := json.Marshal(key.private)
 	if err != nil {
@@ -234,6 +251,7 @@ func TestCanaryCanFail(t *testing.T) {
 	for name, text := range map[string]string{
 		"client secret":          "client_secret=" + canaryMark + token,
 		"client secret in JSON":  `{"client_secret":"` + canaryMark + `1"}`,
+		"another client secret":  "client_secret=" + other,
 		"secret of a wrong type": `error converting map[a:` + echoMark + `1]`,
 		"private key":            key.private,
 		"private key in JSON":    string(inJSON),

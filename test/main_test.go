@@ -21,6 +21,7 @@ import (
 const (
 	envVault  = "VAULT_BIN"
 	envPlugin = "PLUGIN_BIN"
+	envLong   = "WORKFRONT_E2E_LONG" // if set, what goes on for some lifetimes of sessions goes on for many
 )
 
 // runDir holds the files of this run: logs, keys, the plugin.
@@ -45,6 +46,7 @@ func TestMain(m *testing.M) {
 	}
 	allowWaiting()
 	code := m.Run()
+	printMeasurements()
 	stopAllVaults()
 	if err := errors.Join(searchEverything()...); err != nil {
 		fmt.Fprintln(os.Stderr, err)

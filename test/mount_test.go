@@ -26,6 +26,8 @@ type workfront struct {
 	*workfronttest.Server
 	app  workfronttest.Application
 	user workfronttest.User
+	// undelivered is how many sessions the test keeps the stand-in from telling its client of.
+	undelivered int
 }
 
 // startWorkfront starts a stand-in whose sessions live that long; 0 is its default, half an hour.
@@ -92,11 +94,12 @@ func (w *workfront) call(t *testing.T, accessToken string) (status int, body str
 	return resp.StatusCode, string(content)
 }
 
-// accounts tells whether every session is accounted for, that many of them alive and none unknown to any client.
+// accounts tells whether every session is accounted for, that many of them alive and none unknown to any client, but for
+// those of the test.
 func (w *workfront) accounts(alive int) error {
 	s := w.Stats()
-	if s.Started != s.LoggedOut+s.Expired+s.Alive+s.Undelivered || s.Alive != alive || s.Undelivered != 0 {
-		return fmt.Errorf("sessions: %+v; want %d alive, none undelivered, and a balance", s, alive)
+	if s.Started != s.LoggedOut+s.Expired+s.Alive+s.Undelivered || s.Alive != alive || s.Undelivered != w.undelivered {
+		return fmt.Errorf("sessions: %+v; want %d alive, %d undelivered, and a balance", s, alive, w.undelivered)
 	}
 	return nil
 }
@@ -170,8 +173,10 @@ func (m *mount) write(t *testing.T, path string, data map[string]any) *api.Secre
 }
 
 // patch patches config.
-func (m *mount) patch(data map[string]any) (*api.Secret, error) {
-	return m.client.Logical().JSONMergePatch(context.Background(), m.path+"/config", data)
+func (m *mount) patch(data map[string]any) (*api.Secret, error) { return m.patchAt("config", data) }
+
+func (m *mount) patchAt(path string, data map[string]any) (*api.Secret, error) {
+	return m.client.Logical().JSONMergePatch(context.Background(), m.path+"/"+path, data)
 }
 
 // read returns the data at a path, nil if there is none.
@@ -203,14 +208,36 @@ func (m *mount) readToken(ttl string) (*api.Secret, error) {
 	return m.client.Logical().ReadWithData(m.path+"/token", params)
 }
 
+// tokenPath is where tokens of a role are read, or those of the defaults if it is "".
+func (m *mount) tokenPath(role string) string {
+	return strings.TrimSuffix(m.path+"/token/"+role, "/")
+}
+
+// readRole reads a token of a role, or of the defaults if it is "".
+func (m *mount) readRole(role string) (*api.Secret, error) {
+	return m.client.Logical().Read(m.tokenPath(role))
+}
+
 // token reads a token with a lease.
 func (m *mount) token(t *testing.T, ttl string) *api.Secret {
 	t.Helper()
 	secret, err := m.readToken(ttl)
+	return leased(t, secret, err)
+}
+
+// roleToken is token for a role.
+func (m *mount) roleToken(t *testing.T, role string) *api.Secret {
+	t.Helper()
+	secret, err := m.readRole(role)
+	return leased(t, secret, err)
+}
+
+func leased(t *testing.T, secret *api.Secret, err error) *api.Secret {
+	t.Helper()
 	if err != nil {
 		t.Fatalf("read token: %v", err)
 	}
-	if secret.LeaseID == "" || accessToken(secret) == "" {
+	if secret == nil || secret.LeaseID == "" || accessToken(secret) == "" {
 		t.Fatalf("read token: no lease or no token in the answer")
 	}
 	return secret
@@ -226,6 +253,14 @@ func (m *mount) revoke(t *testing.T, secret *api.Secret) {
 	t.Helper()
 	if err := m.tryRevoke(secret); err != nil {
 		t.Fatalf("revoke: %v", err)
+	}
+}
+
+// revokeAll ends all leases of the mount and waits for it.
+func (m *mount) revokeAll(t *testing.T) {
+	t.Helper()
+	if err := m.root.Sys().RevokeWithOptions(&api.RevokeOptions{LeaseID: m.path, Prefix: true, Sync: true}); err != nil {
+		t.Fatalf("revoke all: %v", err)
 	}
 }
 
@@ -251,6 +286,16 @@ func (m *mount) lookup(t *testing.T, leaseID string) (ttl time.Duration, ends ti
 	}
 	renewable, _ = secret.Data["renewable"].(bool)
 	return time.Duration(seconds) * time.Second, ends, renewable
+}
+
+// leaseEnd returns when Vault will end a lease.
+func (m *mount) leaseEnd(leaseID string) (time.Time, error) {
+	secret, err := m.root.Sys().Lookup(leaseID)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("look lease up: %w", err)
+	}
+	text, _ := secret.Data["expire_time"].(string)
+	return time.Parse(time.RFC3339Nano, text)
 }
 
 // sessionEnd reads the field expires_at.

@@ -16,14 +16,7 @@ func TestStoryPluginKilled(t *testing.T) {
 	w := startWorkfront(t, 0)
 	m := lending(t, ownVault(t), w, map[string]any{"ttl": "5m"})
 	renewed, revoked := m.token(t, ""), m.token(t, "")
-	old := m.onePluginProcess(t)
-	process, err := os.FindProcess(old)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := process.Kill(); err != nil {
-		t.Fatal(err)
-	}
+	old := m.killPlugin(t)
 	// Until Vault has noticed, calls fail.
 	eventually(t, 30*time.Second, func() error { return m.tryRevoke(revoked) })
 	wantDead(t, w, revoked)
@@ -40,15 +33,35 @@ func TestStoryPluginKilled(t *testing.T) {
 	m.revoke(t, m.token(t, ""))
 }
 
+// killPlugin kills the plugin process, of which it returns the ID, so that it can finish nothing.
+func (v *vaultServer) killPlugin(t *testing.T) (pid int) {
+	t.Helper()
+	pid = v.onePluginProcess(t)
+	process, err := os.FindProcess(pid)
+	if err == nil {
+		err = process.Kill()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pid
+}
+
+// reloadPlugin has Vault start the plugin anew.
+func (v *vaultServer) reloadPlugin(t *testing.T) {
+	t.Helper()
+	if _, err := v.root.Sys().ReloadPlugin(&api.ReloadPluginInput{Plugin: pluginName}); err != nil {
+		t.Fatalf("reload: %v", err)
+	}
+}
+
 func TestStoryPluginReloaded(t *testing.T) {
 	t.Parallel()
 	w := startWorkfront(t, 0)
 	m := lending(t, ownVault(t), w, map[string]any{"ttl": "5m"})
 	old := m.onePluginProcess(t)
 	lease := m.token(t, "")
-	if _, err := m.root.Sys().ReloadPlugin(&api.ReloadPluginInput{Plugin: pluginName}); err != nil {
-		t.Fatalf("reload: %v", err)
-	}
+	m.reloadPlugin(t)
 	if !w.SessionAlive(accessToken(lease)) {
 		t.Error("the reload ended a session that is lent out")
 	}
