@@ -108,6 +108,13 @@ func (b *backend) lend(ctx context.Context, req *logical.Request, d *framework.F
 	}
 	// A second less than the session, because Vault's clock for the lease starts a moment later.
 	left := lease.ExpiresAt.Sub(b.now()).Truncate(time.Second) - time.Second
+	if left < time.Second {
+		// A TTL of 0 would stand for the mount's default.
+		if err := b.broker.Release(ctx, req.Storage, lease.SessionID, lease.ID); err != nil {
+			return nil, err
+		}
+		return nil, &workfront.UnavailableError{Reason: "the session ended before it could be lent out; read again"}
+	}
 	if ttl > left {
 		ttl = left
 		warnings = append(warnings, fmt.Sprintf("the lease ends with its session, in %s", left))

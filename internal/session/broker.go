@@ -50,7 +50,7 @@ type Broker struct {
 	mu       sync.Mutex        // never held during a storage or network call
 	sessions map[string]*entry // by session ID: those that a call works on, have several leases, or are shared now
 	pools    map[string]*pool  // by Source.Share
-	strays   map[string]*Record
+	strays   map[stray]*Record // what is to be taken back or logged out, and storage did not take
 	closed   bool
 }
 
@@ -63,7 +63,7 @@ func NewBroker(o Options) *Broker {
 		endpoints: newEndpoints(o.Now),
 		sessions:  make(map[string]*entry),
 		pools:     make(map[string]*pool),
-		strays:    make(map[string]*Record),
+		strays:    make(map[stray]*Record),
 	}
 	if b.notify == nil {
 		b.notify = func(context.Context, Event) {}

@@ -74,8 +74,9 @@ func (p *endpoints) observe(e workfront.Endpoint, err error) {
 func (p *endpoints) reset() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for e, c := range p.clients {
+	for _, c := range p.clients {
 		c.Close()
-		delete(p.clients, e)
 	}
+	clear(p.clients)
+	clear(p.downUntil)
 }

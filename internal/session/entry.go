@@ -17,7 +17,10 @@ type entry struct {
 	record *Record  // nil if the ledger does not hold the session; replaced, never changed
 	leases leaseSet // on the session
 	shared bool     // it is the current session of a pool
-	stale  bool     // another node has written; not to be kept
+	stale  bool     // storage may say otherwise by now
+	// leaving says that the session is being logged out, or that this was tried and its outcome is not in storage:
+	// it must not be handed out.
+	leaving bool
 
 	busy     int           // calls of the first kind in progress
 	held     chan struct{} // not nil while a call has the session to itself; closed when it is done
@@ -30,7 +33,7 @@ func (b *Broker) hold(ctx context.Context, l ledger, id string) (*entry, error) 
 	if err != nil {
 		return nil, err
 	}
-	if e.loaded && !e.stale {
+	if b.isCurrent(e) {
 		return e, nil
 	}
 	if err := b.reload(ctx, l, e); err != nil {
@@ -40,9 +43,18 @@ func (b *Broker) hold(ctx context.Context, l ledger, id string) (*entry, error) 
 	return e, nil
 }
 
+// isCurrent tells whether what memory knows of a session is as in storage.
+func (b *Broker) isCurrent(e *entry) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return e.loaded && !e.stale
+}
+
 // reload reads a session anew. The caller holds it.
 func (b *Broker) reload(ctx context.Context, l ledger, e *entry) error {
+	b.mu.Lock()
 	e.loaded, e.stale = false, false
+	b.mu.Unlock()
 	record, err := l.get(ctx, e.id)
 	if err != nil {
 		return err
@@ -92,12 +104,19 @@ func (b *Broker) take(ctx context.Context, id string) (*entry, error) {
 	}
 }
 
-// isHeld tells whether a call has the session of that ID to itself.
-func (b *Broker) isHeld(id string) bool {
+// setLeaving says whether the session may not be handed out any more. The caller holds it.
+func (b *Broker) setLeaving(e *entry, leaving bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	e.leaving = leaving
+}
+
+// isLeaving tells whether the session of that ID may not be handed out any more.
+func (b *Broker) isLeaving(id string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	e := b.sessions[id]
-	return e != nil && e.held != nil
+	return e != nil && e.leaving
 }
 
 // letGo ends what hold began.
@@ -117,6 +136,10 @@ func (b *Broker) dropLocked(e *entry) {
 	if e.held != nil || e.busy > 0 || b.sessions[e.id] != e {
 		return
 	}
+	gone := e.loaded && !e.stale && e.record == nil
+	if e.leaving && !gone {
+		return
+	}
 	if !e.loaded || e.stale || e.record == nil || len(e.leases) <= 1 && !e.shared {
 		delete(b.sessions, e.id)
 	}
@@ -124,7 +147,7 @@ func (b *Broker) dropLocked(e *entry) {
 
 // beginQuick begins a call of the first kind, if the session can take one now. b.mu is held.
 func (e *entry) beginQuick() bool {
-	if e == nil || e.held != nil || !e.loaded || e.stale || e.record == nil || e.record.State != StateActive {
+	if e == nil || e.held != nil || !e.loaded || e.stale || e.leaving || e.record == nil || e.record.State != StateActive {
 		return false
 	}
 	e.busy++
@@ -141,8 +164,8 @@ func (b *Broker) endQuick(e *entry) {
 	b.dropLocked(e)
 }
 
-// attach puts a lease on a session that memory holds as living, and that good accepts. It tells whether it did; if not,
-// and without an error, the caller has to hold the session.
+// attach puts a lease on a session that memory holds as living, and that good accepts, and returns its Record. If it returns
+// none, nothing was done, and the caller has to hold the session. With an error, the lease may have been written.
 func (b *Broker) attach(ctx context.Context, l ledger, id string, lease leaseID, good func(*Record) bool) (*Record, error) {
 	b.mu.Lock()
 	e := b.sessions[id]
@@ -166,13 +189,12 @@ func (b *Broker) attach(ctx context.Context, l ledger, id string, lease leaseID,
 	defer b.endQuick(e)
 	if err != nil {
 		e.stale = true // storage may have written it all the same
-		return nil, err
 	}
-	return record, nil
+	return record, err
 }
 
-// detach takes a lease off a session that memory holds as living, if others remain. It tells whether it did; if not, and
-// without an error, the caller has to hold the session.
+// detach takes a lease off a session that memory holds as living, if others remain. The lease may be gone already: Vault
+// repeats revocations. It tells whether it did; if not, and without an error, the caller has to hold the session.
 func (b *Broker) detach(ctx context.Context, l ledger, id string, lease leaseID) (bool, error) {
 	b.mu.Lock()
 	e := b.sessions[id]
@@ -181,7 +203,7 @@ func (b *Broker) detach(ctx context.Context, l ledger, id string, lease leaseID)
 		return false, nil
 	}
 	_, on := e.leases[lease]
-	if !on || len(e.leases) == 1 || lease == e.record.Lease {
+	if len(e.leases) == 0 || on && len(e.leases) == 1 || lease == e.record.Lease {
 		b.endQuick(e)
 		b.mu.Unlock()
 		return false, nil

@@ -10,3 +10,10 @@ func (b *Broker) Waiting(share string) int {
 	}
 	return p.flight.waiting
 }
+
+// InMemory returns how many sessions, shares and strays memory holds: a test has to see that they do not pile up.
+func (b *Broker) InMemory() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.sessions) + len(b.pools) + len(b.strays)
+}

@@ -17,7 +17,7 @@ func (b *Broker) IDs(ctx context.Context, storage logical.Storage) ([]string, er
 // Leases returns how many leases a session has.
 func (b *Broker) Leases(ctx context.Context, storage logical.Storage, r *Record) (int, error) {
 	b.mu.Lock()
-	if e := b.sessions[r.ID()]; e != nil && e.loaded && !e.stale {
+	if e := b.sessions[r.ID()]; e != nil && e.held == nil && e.loaded && !e.stale {
 		n := len(e.leases)
 		b.mu.Unlock()
 		return n, nil
@@ -39,16 +39,12 @@ func (b *Broker) Terminate(ctx context.Context, storage logical.Storage, session
 	if e.record == nil {
 		return nil
 	}
-	if cause := b.logout(ctx, e.record); cause != nil {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if err := b.park(ctx, l, e, cause); err != nil {
-			return err
-		}
-		return cause
+	b.endpoints.forgive() // it is to be tried now
+	cause, err := b.finish(ctx, l, e)
+	if err != nil {
+		return err
 	}
-	return b.remove(ctx, l, e)
+	return cause
 }
 
 // Trial is a session that was started to prove settings, and that no ledger holds.
@@ -57,10 +53,14 @@ type Trial struct {
 	record *Record
 }
 
-// Try starts a session to prove settings. The caller ends it.
+// Try starts a session to prove settings. The caller ends it, once.
 func (b *Broker) Try(ctx context.Context, src Source) (*Trial, error) {
+	if err := b.begin(); err != nil {
+		return nil, err
+	}
 	record, err := b.exchange(ctx, src)
 	if err != nil {
+		b.inFlight.Done()
 		return nil, err
 	}
 	return &Trial{b, record}, nil
@@ -75,37 +75,28 @@ func (t *Trial) Call(ctx context.Context) error {
 	return client.Whoami(ctx, t.record.Token, t.record.Endpoint.APIVersion, t.record.UserID)
 }
 
-// End logs the session out. If the ledger holds it, because Workfront has handed out one that is in use, it is left alone
-// and inUse is true. If Workfront does not confirm the logout, the session is parked, so that nothing is left behind, and the
-// error says why.
+// End logs the session out. If the ledger holds it for a lease, because Workfront has handed out one that is in use, it is
+// left alone and inUse is true. If Workfront does not confirm the logout, the session is parked, so that nothing is left
+// behind, and the error says why.
 func (t *Trial) End(ctx context.Context, storage logical.Storage) (inUse bool, err error) {
 	b, l := t.broker, ledger{storage}
+	defer b.inFlight.Done()
 	e, err := b.hold(ctx, l, t.record.ID())
 	if err != nil {
-		b.stray(t.record)
+		b.stray(t.record, leaseID{})
 		return false, err
 	}
 	defer b.letGo(e)
-	if e.record != nil {
+	if e.record != nil && e.record.State == StateActive {
 		return true, nil
 	}
-	// A trial asks Workfront itself, even when that is known to be down.
-	client, err := b.endpoints.client(t.record.Endpoint.Endpoint)
+	if e.record == nil {
+		e.record = t.record // not in storage yet: it gets there if it has to be parked
+	}
+	b.endpoints.forgive() // it is to be tried now
+	cause, err := b.finish(ctx, l, e)
 	if err != nil {
-		return false, err
-	}
-	limited, cancel := context.WithTimeout(ctx, logoutTimeout)
-	defer cancel()
-	cause := client.Logout(limited, t.record.Token, t.record.Endpoint.APIVersion, logoutRetries)
-	if cause == nil {
-		return false, nil
-	}
-	if err := l.create(ctx, t.record); err != nil {
-		b.stray(t.record)
-		return false, err
-	}
-	e.record = t.record
-	if err := b.park(ctx, l, e, cause); err != nil {
+		b.stray(t.record, leaseID{})
 		return false, err
 	}
 	return false, cause

@@ -42,10 +42,16 @@ type Lease struct {
 	Token     string
 	TokenType string
 	ExpiresAt time.Time // the end of the session, not of the lease
+
+	id     leaseID
+	record *Record
 }
 
 func newLease(id leaseID, r *Record, expiresAt time.Time) *Lease {
-	return &Lease{ID: id.String(), SessionID: r.ID(), Token: r.Token, TokenType: r.TokenType, ExpiresAt: expiresAt}
+	return &Lease{
+		ID: id.String(), SessionID: r.ID(), Token: r.Token, TokenType: r.TokenType, ExpiresAt: expiresAt,
+		id: id, record: r,
+	}
 }
 
 // Issue returns a lease on a session: on one of its own, or on the one that is shared at src.Share. Besides storage
@@ -75,27 +81,19 @@ func (b *Broker) Issue(ctx context.Context, storage logical.Storage, src Source)
 		case results <- result{lease, err}:
 		case <-ctx.Done():
 			if err == nil {
-				b.takeBack(outliving, storage, lease)
+				b.takeBack(outliving, storage, lease.record, lease.id)
 			}
 		}
 	}()
 	select {
 	case r := <-results:
 		if r.err == nil && ctx.Err() != nil { // the reader left at this very moment
-			b.takeBack(context.WithoutCancel(ctx), storage, r.lease)
+			b.takeBack(context.WithoutCancel(ctx), storage, r.lease.record, r.lease.id)
 			return nil, ctx.Err()
 		}
 		return r.lease, r.err
 	case <-ctx.Done():
 		return nil, ctx.Err()
-	}
-}
-
-// takeBack releases a lease that did not reach its reader.
-func (b *Broker) takeBack(ctx context.Context, storage logical.Storage, lease *Lease) {
-	if err := b.Release(ctx, storage, lease.SessionID, lease.ID); err != nil {
-		b.logger.Error("a lease that did not reach its reader could not be taken back; it stays until its session ends",
-			"session_id", lease.SessionID, "error", err)
 	}
 }
 
@@ -113,7 +111,7 @@ func (b *Broker) start(ctx context.Context, storage logical.Storage, src Source)
 	}
 	lease := newLease(id, record, earlier(fresh.ExpiresAt, record.ExpiresAt))
 	if err := b.longEnough(lease.ExpiresAt); err != nil {
-		b.takeBack(ctx, storage, lease)
+		b.takeBack(ctx, storage, record, id)
 		return nil, err
 	}
 	return lease, nil
@@ -183,17 +181,17 @@ func (b *Broker) enter(ctx context.Context, l ledger, fresh *Record) (*Record, e
 	id := fresh.ID()
 	// Workfront may have handed out a session that lives already.
 	record, err := b.attach(ctx, l, id, fresh.Lease, func(known *Record) bool { return !b.restates(known, fresh) })
+	if err != nil {
+		b.takeBack(ctx, l.storage, record, fresh.Lease)
+		return nil, err
+	}
 	if record != nil {
 		return record, nil
-	}
-	if err != nil {
-		b.takeBack(ctx, l.storage, newLease(fresh.Lease, fresh, fresh.ExpiresAt))
-		return nil, err
 	}
 	e, err := b.hold(ctx, l, id)
 	if err != nil {
 		// Whether another lease holds this session cannot be told now, so it must not be logged out now.
-		b.stray(fresh)
+		b.stray(fresh, fresh.Lease)
 		return nil, err
 	}
 	defer b.letGo(e)
@@ -213,7 +211,7 @@ func (b *Broker) enterHeld(ctx context.Context, l ledger, e *entry, fresh *Recor
 		updated, err := b.reissue(ctx, l, e.record, fresh)
 		if err != nil {
 			e.failed()
-			b.undoReissue(ctx, l, e, fresh.Lease)
+			b.undoReissue(ctx, l, e, fresh)
 			return nil, err
 		}
 		e.record = updated
@@ -221,6 +219,7 @@ func (b *Broker) enterHeld(ctx context.Context, l ledger, e *entry, fresh *Recor
 	if fresh.Lease != (leaseID{}) {
 		e.leases[fresh.Lease] = struct{}{}
 	}
+	b.setLeaving(e, false) // Workfront has handed it out, so it lives
 	return e.record, nil
 }
 
@@ -241,7 +240,8 @@ func (b *Broker) restates(known, fresh *Record) bool {
 func (b *Broker) reissue(ctx context.Context, l ledger, known, fresh *Record) (*Record, error) {
 	id := known.ID()
 	updated := *known
-	if b.restates(known, fresh) {
+	earlier := fresh.Stated && fresh.ExpiresAt.Before(known.ExpiresAt) // always counts: no lease may outlive it
+	if earlier || b.restates(known, fresh) {
 		updated.ExpiresAt, updated.Stated = fresh.ExpiresAt, fresh.Stated
 	}
 	if known.State == StateLogoutPending {
@@ -274,13 +274,14 @@ func (b *Broker) reissue(ctx context.Context, l ledger, known, fresh *Record) (*
 }
 
 // undoReissue takes a lease off again that storage may or may not have taken.
-func (b *Broker) undoReissue(ctx context.Context, l ledger, e *entry, lease leaseID) {
+func (b *Broker) undoReissue(ctx context.Context, l ledger, e *entry, fresh *Record) {
 	err := b.reload(ctx, l, e)
 	if err == nil {
-		err = b.releaseHeld(ctx, l, e, lease)
+		err = b.releaseHeld(ctx, l, e, fresh.Lease)
 	}
 	if err != nil {
 		e.failed()
-		b.logger.Error("a lease that was not handed out stays on its session until that ends", "session_id", e.id, "error", err)
+		b.stray(fresh, fresh.Lease)
+		b.logger.Error("a lease that was not handed out could not be taken back; it is kept in memory to be tried again", "session_id", e.id, "error", err)
 	}
 }

@@ -22,20 +22,23 @@ func (b *Broker) check(ctx context.Context, l ledger, src Source, r *Record) {
 	if err := client.Whoami(limited, r.Token, r.Endpoint.APIVersion, r.UserID); !errors.Is(err, workfront.ErrSessionGone) {
 		return // it lives, or Workfront does not say: then it is handed out as long as it should live
 	}
-	b.logger.Info("a shared session was ended by someone else and is replaced", "session_id", r.ID(), "role", r.Role)
 	e, err := b.hold(ctx, l, r.ID())
 	if err != nil {
 		return // the next check tries again
 	}
-	if e.record != nil {
-		if err := b.remove(ctx, l, e); err != nil {
-			b.logger.Warn("a session that has ended could not be removed", "session_id", e.id, "error", err)
-		}
+	if e.record == nil || e.record.State != StateActive { // its last lease has ended it meanwhile
+		b.letGo(e)
+		return
+	}
+	b.logger.Info("a shared session was ended by someone else", "session_id", e.id, "role", r.Role)
+	if err := b.remove(ctx, l, e); err != nil {
+		b.setLeaving(e, true)
+		b.logger.Warn("a session that has ended could not be removed", "session_id", e.id, "error", err)
 	}
 	b.letGo(e)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if p := b.poolLocked(src.Share); p.flight == nil {
+	if p := b.pools[src.Share]; p != nil && p.flight == nil && p.current.SessionID == e.id {
 		_ = b.departLocked(ctx, l, src, p, true)
 	}
 }

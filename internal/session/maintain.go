@@ -3,8 +3,6 @@ package session
 import (
 	"context"
 	"errors"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -43,12 +41,11 @@ func (b *Broker) Maintain(ctx context.Context, storage logical.Storage) error {
 	if err != nil {
 		return err
 	}
-	strays := b.takeStrays()
+	strays := b.straysBySession()
 	if len(buckets) == 0 && len(parked) == 0 && len(strays) == 0 {
 		return nil
 	}
 	if err := l.mark(ctx, probeKey); err != nil {
-		b.returnStrays(strays)
 		if isReadOnly(err) {
 			return nil // a standby: the active node does it
 		}
@@ -110,55 +107,26 @@ func (b *Broker) retryParked(ctx context.Context, l ledger, ids []string) error 
 	})
 }
 
-// settleStrays ends the sessions that storage did not take, unless the ledger holds them for a lease.
-func (b *Broker) settleStrays(ctx context.Context, l ledger, strays map[string]*Record) error {
-	return b.each(ctx, l, slices.Collect(maps.Keys(strays)), func(ctx context.Context, e *entry) error {
-		stray := strays[e.id]
-		var err error
-		if e.record != nil {
-			err = b.releaseHeld(ctx, l, e, stray.Lease)
-		} else {
-			e.record = stray
-			err = b.end(ctx, l, e)
-		}
-		if err != nil {
-			b.stray(stray)
-		}
-		return err
-	})
-}
-
-// each runs do for each session, several at a time, while it holds the session.
+// each runs do for each session, several at a time, while it holds the session. What fails for one does not keep the others
+// from their turn.
 func (b *Broker) each(ctx context.Context, l ledger, ids []string, do func(context.Context, *entry) error) error {
-	group, ctx := errgroup.WithContext(ctx)
+	var group errgroup.Group
 	group.SetLimit(parallelLogouts)
-	for _, id := range ids {
+	errs := make([]error, len(ids))
+	for i, id := range ids {
 		group.Go(func() error {
 			e, err := b.hold(ctx, l, id)
 			if err != nil {
-				return err
+				errs[i] = err
+				return nil
 			}
 			defer b.letGo(e)
-			if err := do(ctx, e); err != nil {
+			if errs[i] = do(ctx, e); errs[i] != nil {
 				e.failed()
-				return err
 			}
 			return nil
 		})
 	}
-	return group.Wait()
-}
-
-func (b *Broker) takeStrays() map[string]*Record {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	strays := b.strays
-	b.strays = make(map[string]*Record)
-	return strays
-}
-
-func (b *Broker) returnStrays(strays map[string]*Record) {
-	for _, r := range strays {
-		b.stray(r)
-	}
+	_ = group.Wait()
+	return errors.Join(errs...)
 }

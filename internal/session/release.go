@@ -79,21 +79,28 @@ func (b *Broker) releaseHeld(ctx context.Context, l ledger, e *entry, lease leas
 // end logs a session out that no other lease holds, and removes it from the ledger, or parks it there. The caller holds
 // it.
 func (b *Broker) end(ctx context.Context, l ledger, e *entry) error {
+	_, err := b.finish(ctx, l, e)
+	return err
+}
+
+// finish is end, and returns why the session was parked, if it was.
+func (b *Broker) finish(ctx context.Context, l ledger, e *entry) (cause, err error) {
 	ended := e.record.ended(b.now())
 	if ended && e.record.Stated {
-		return b.remove(ctx, l, e)
+		return nil, b.remove(ctx, l, e)
 	}
-	err := b.logout(ctx, e.record)
+	b.setLeaving(e, true)
+	cause = b.logout(ctx, e.record)
 	switch {
-	case err == nil:
-		return b.remove(ctx, l, e)
+	case cause == nil:
+		return nil, b.remove(ctx, l, e)
 	case ctx.Err() != nil:
-		return ctx.Err() // Vault is leaving; the revocation will be repeated
-	case ended && !errors.Is(err, errKnownDown):
-		b.logger.Debug("session not logged out, but past the end that was assumed for it", "session_id", e.id, "error", err)
-		return b.remove(ctx, l, e)
+		return nil, ctx.Err() // Vault is leaving; the revocation will be repeated
+	case ended && !errors.Is(cause, errKnownDown):
+		b.logger.Debug("session not logged out, but past the end that was assumed for it", "session_id", e.id, "error", cause)
+		return nil, b.remove(ctx, l, e)
 	}
-	return b.park(ctx, l, e, err)
+	return cause, b.park(ctx, l, e, cause)
 }
 
 // remove takes a session out of the ledger, with its leases. The caller holds it.
@@ -103,6 +110,7 @@ func (b *Broker) remove(ctx context.Context, l ledger, e *entry) error {
 		return err
 	}
 	e.record, e.leases = nil, make(leaseSet)
+	b.setLeaving(e, false)
 	return nil
 }
 
@@ -138,6 +146,7 @@ func (b *Broker) park(ctx context.Context, l ledger, e *entry, cause error) erro
 		return err
 	}
 	e.record, e.leases = &parked, make(leaseSet)
+	b.setLeaving(e, false)
 	b.logger.Warn("session could not be logged out and is kept to be tried again", "session_id", e.id, "base_url", parked.Endpoint.BaseURL,
 		"until", parked.retryUntil().Format(time.RFC3339), "error", cause)
 	if first {
@@ -151,16 +160,9 @@ func (b *Broker) abandon(ctx context.Context, l ledger, r *Record, cause error) 
 	if err := b.logout(ctx, r); err != nil {
 		b.logger.Error("session could be neither stored nor logged out; it is kept in memory to be tried again",
 			"session_id", r.ID(), "base_url", r.Endpoint.BaseURL, "storage_error", cause, "error", err)
-		b.stray(r)
+		b.stray(r, r.Lease)
 		return
 	}
 	// Storage that reports an error may have written all the same.
 	_ = l.remove(ctx, r, nil)
-}
-
-// stray keeps a session in memory until storage answers again.
-func (b *Broker) stray(r *Record) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.strays[r.ID()] = r
 }

@@ -8,14 +8,14 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
-// retryRefresh is how long a failed replacement is not tried again.
+// retryRefresh is how long after one attempt to replace a session the next one is made, at the earliest.
 const retryRefresh = 5 * time.Second
 
 // pool is what memory knows of the readers that share a session. All of it can be found again through storage.
 type pool struct {
 	current   shared // what is handed out; empty if that is not known
 	flight    *flight
-	failedAt  time.Time // when the last flight in the background failed
+	triedAt   time.Time // when the last flight in the background began
 	checkedAt time.Time // when the current session was last known to live
 }
 
@@ -23,8 +23,9 @@ type pool struct {
 type flight struct {
 	done       chan struct{}
 	err        error // after done
-	waiting    int   // readers
-	background bool  // begun for readers to come
+	source     Source
+	waiting    int  // readers
+	background bool // begun for readers to come
 }
 
 func (b *Broker) poolLocked(share string) *pool {
@@ -63,16 +64,15 @@ func (b *Broker) join(ctx context.Context, l ledger, src Source) (*Lease, error)
 	// Whether the lease was written must be known, so the call is not cut off with its reader.
 	outliving := context.WithoutCancel(ctx)
 	record, err := b.attach(outliving, l, id, lease, b.usable)
-	taken := &Lease{ID: lease.String(), SessionID: id}
-	switch {
-	case err != nil:
-		b.takeBack(outliving, l.storage, taken)
-		return nil, err
-	case record == nil:
+	if record == nil {
 		return nil, nil
-	case ctx.Err() != nil:
-		b.takeBack(outliving, l.storage, taken)
-		return nil, ctx.Err()
+	}
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err != nil || !b.usable(record) { // storage may have taken its time
+		b.takeBack(outliving, l.storage, record, lease)
+		return nil, err
 	}
 	b.look(outliving, l, src, record)
 	return newLease(lease, record, record.ExpiresAt), nil
@@ -89,7 +89,8 @@ func (b *Broker) look(ctx context.Context, l ledger, src Source, r *Record) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	p := b.poolLocked(src.Share)
-	if r.fading(now) && p.flight == nil && now.Sub(p.failedAt) >= retryRefresh {
+	if r.fading(now) && p.flight == nil && now.Sub(p.triedAt) >= retryRefresh {
+		p.triedAt = now                          // whatever comes of it: it may bring the same session back
 		_ = b.departLocked(ctx, l, src, p, true) // the next reader tries again
 	}
 	if now.Sub(p.checkedAt) >= checkEvery && b.beginLocked() == nil {
@@ -116,6 +117,9 @@ func (b *Broker) await(ctx context.Context, l ledger, src Source) error {
 	b.mu.Unlock()
 	select {
 	case <-f.done:
+		if f.source.Fingerprint != src.Fingerprint || f.source.ClientSecret != src.ClientSecret {
+			return nil // it failed, or not, for settings that were changed since
+		}
 		return f.err
 	case <-ctx.Done():
 		b.mu.Lock()
@@ -130,16 +134,13 @@ func (b *Broker) departLocked(ctx context.Context, l ledger, src Source, p *pool
 	if err := b.beginLocked(); err != nil {
 		return err
 	}
-	f := &flight{done: make(chan struct{}), background: background}
+	f := &flight{done: make(chan struct{}), source: src, background: background}
 	p.flight = f
 	go func() {
 		defer b.inFlight.Done()
 		replaced, err := b.fly(ctx, l, src, f)
 		b.mu.Lock()
 		p.flight = nil
-		if err != nil && background {
-			p.failedAt = b.now()
-		}
 		b.mu.Unlock()
 		if err != nil && background {
 			b.logger.Warn("no replacement for a shared session yet; the old one is handed out as long as it lives", "role", src.Role, "error", err)
@@ -171,7 +172,7 @@ func (b *Broker) fly(ctx context.Context, l ledger, src Source, f *flight) (repl
 	}
 	e, err := b.hold(ctx, l, fresh.ID())
 	if err != nil {
-		b.stray(fresh)
+		b.stray(fresh, leaseID{})
 		return "", err
 	}
 	defer b.letGo(e)
@@ -186,15 +187,15 @@ func (b *Broker) fly(ctx context.Context, l ledger, src Source, f *flight) (repl
 
 // adopt makes the session current that storage names, if it fits.
 func (b *Broker) adopt(ctx context.Context, l ledger, share string, previous shared) (bool, error) {
-	if b.isHeld(previous.SessionID) {
-		return false, nil // most likely it is being logged out, which may take a while
+	if b.isLeaving(previous.SessionID) {
+		return false, nil // without waiting for its logout
 	}
 	e, err := b.hold(ctx, l, previous.SessionID)
 	if err != nil {
 		return false, err
 	}
 	defer b.letGo(e)
-	if e.record == nil || !b.usable(e.record) {
+	if e.record == nil || e.leaving || !b.usable(e.record) {
 		return false, nil
 	}
 	b.makeCurrent(share, e, previous, time.Time{}) // unchecked by this process
@@ -211,18 +212,23 @@ func (b *Broker) install(ctx context.Context, l ledger, src Source, e *entry, fr
 	if err := b.longEnough(record.ExpiresAt); err != nil {
 		return errors.Join(err, b.endUnleased(ctx, l, e))
 	}
-	b.mu.Lock()
-	wanted := f.background || f.waiting > 0
-	b.mu.Unlock()
-	if !wanted {
-		return b.endUnleased(ctx, l, e)
-	}
 	current := shared{SessionID: e.id, Source: src.Fingerprint}
 	if err := l.setCurrent(ctx, src.Share, current); err != nil {
 		return errors.Join(err, b.endUnleased(ctx, l, e))
 	}
+	if !b.wanted(src.Share, f) {
+		return b.endUnleased(ctx, l, e)
+	}
 	b.makeCurrent(src.Share, e, current, b.now())
 	return nil
+}
+
+// wanted tells whether somebody waits for what a flight brings, or will come for it: nobody comes for what was retired.
+func (b *Broker) wanted(share string, f *flight) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p := b.pools[share]
+	return f.waiting > 0 || f.background && p != nil && p.flight == f
 }
 
 // makeCurrent has memory hand out the session that the caller holds.
@@ -234,7 +240,10 @@ func (b *Broker) makeCurrent(share string, e *entry, current shared, checkedAt t
 		old.shared = false
 		b.dropLocked(old)
 	}
-	p.current, p.checkedAt = current, checkedAt
+	if p.current.SessionID != current.SessionID || checkedAt.After(p.checkedAt) {
+		p.checkedAt = checkedAt
+	}
+	p.current = current
 	e.shared = true
 }
 
@@ -246,6 +255,9 @@ func (b *Broker) Shares(ctx context.Context, storage logical.Storage) ([]string,
 // Retire ends what is shared there, if no one leases it: nobody will read it any more.
 func (b *Broker) Retire(ctx context.Context, storage logical.Storage, share string) error {
 	l := ledger{storage}
+	b.mu.Lock()
+	delete(b.pools, share)
+	b.mu.Unlock()
 	current, err := l.current(ctx, share)
 	if err != nil || current.SessionID == "" {
 		return err
@@ -253,9 +265,6 @@ func (b *Broker) Retire(ctx context.Context, storage logical.Storage, share stri
 	if err := l.delete(ctx, currentPrefix+share); err != nil {
 		return err
 	}
-	b.mu.Lock()
-	delete(b.pools, share)
-	b.mu.Unlock()
 	b.retire(ctx, l, current.SessionID)
 	return nil
 }
@@ -280,5 +289,11 @@ func (b *Broker) endUnleased(ctx context.Context, l ledger, e *entry) error {
 	if e.record == nil || len(e.leases) > 0 || e.record.State != StateActive {
 		return nil
 	}
-	return b.end(ctx, l, e)
+	record := e.record
+	err := b.end(ctx, l, e)
+	if err != nil {
+		e.failed()
+		b.stray(record, leaseID{})
+	}
+	return err
 }

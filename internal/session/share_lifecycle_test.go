@@ -1,0 +1,282 @@
+package session_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"vault-plugin-secrets-workfront/internal/session"
+	"vault-plugin-secrets-workfront/internal/workfronttest"
+)
+
+// checkHangs has a reader begin a check that hangs until resume is called.
+func (f *fixture) checkHangs() (lease *session.Lease, resume func()) {
+	f.t.Helper()
+	f.clock.Advance(time.Minute)
+	resume = f.server.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointAPI, Hang: workfronttest.HangBeforeHandling})
+	lease = f.issue()
+	eventually(f.t, "the check is under way", func() bool { return f.server.Stats().APICalls == 1 })
+	return lease, resume
+}
+
+// A check that finds the session dead must start another one only if somebody else ended it, and it is still current.
+func TestCheckOfASessionThatIsNoLongerWanted(t *testing.T) {
+	tests := []struct {
+		name      string
+		meanwhile func(f *fixture)
+		alive     int
+	}{
+		{"its last lease ends", func(*fixture) {}, 0},
+		{"its role is deleted", func(f *fixture) {
+			if err := f.broker.Retire(f.t.Context(), f.storage, f.source.Share); err != nil {
+				f.t.Fatal(err)
+			}
+		}, 0},
+		{"it is replaced", func(f *fixture) {
+			f.source.Fingerprint = "changed"
+			f.issue()
+		}, 1},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			f := newSharedFixture(t)
+			first := f.issue()
+			second, resume := f.checkHangs()
+			tt.meanwhile(f)
+			f.release(first)
+			f.release(second)
+			exchanges := f.server.Stats().Exchanges
+			resume()
+			f.settle()
+			f.wantExchanges(exchanges)
+			if got := f.server.Stats().Alive; got != tt.alive {
+				t.Errorf("sessions alive: got %d, want %d", got, tt.alive)
+			}
+		})
+	}
+}
+
+func TestRefreshThatBringsTheSameSessionIsNotRepeatedAtEveryRead(t *testing.T) {
+	f := newSharedFixture(t)
+	f.behave(func(b *workfronttest.Behaviour) { b.SameSession = true })
+	f.issue()
+	f.clock.Advance(25 * time.Minute)
+	for range 10 {
+		f.issue()
+		f.settleOnce()
+	}
+	f.wantExchanges(2)
+}
+
+func TestSlowStorageDoesNotLendOutTheLastMoment(t *testing.T) {
+	f := newSharedFixture(t)
+	f.issue()
+	f.clock.Advance(30*time.Minute - 3*time.Second)
+	f.server.Suspend()
+	slow := &hookStorage{Storage: f.storage, before: func(op, key string) error {
+		if op == "put" && strings.HasPrefix(key, "lease/") {
+			f.clock.Advance(1500 * time.Millisecond)
+		}
+		return nil
+	}}
+	if lease, err := f.broker.Issue(t.Context(), slow, f.source); err == nil {
+		t.Errorf("lent out with %s left, want an error", lease.ExpiresAt.Sub(f.clock.Now()))
+	}
+}
+
+func TestRetireDuringARefresh(t *testing.T) {
+	f := newSharedFixture(t)
+	first := f.issue()
+	f.clock.Advance(25 * time.Minute)
+	resume := f.server.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointExchange, Hang: workfronttest.HangBeforeAnswer})
+	second := f.issue()
+	eventually(t, "the refresh is under way", func() bool { return f.server.Stats().Exchanges == 2 })
+	if err := f.broker.Retire(t.Context(), f.storage, f.source.Share); err != nil {
+		t.Fatal(err)
+	}
+	f.release(first)
+	f.release(second)
+	resume()
+	f.settle()
+	f.wantNothingLeft()
+}
+
+func TestInstallThatFailsTwice(t *testing.T) {
+	f := newSharedFixture(t)
+	f.logoutsFail()
+	f.storage.writesLeft.Store(2) // the session is recorded, but not made current
+	if _, err := f.broker.Issue(t.Context(), f.storage, f.source); !errors.Is(err, errStorage) {
+		t.Fatalf("got %v, want the storage error", err)
+	}
+	f.recover()
+	f.wantNothingLeft()
+}
+
+// A reader of new settings must not get the failure of the old ones.
+func TestFailureOfASourceThatWasChanged(t *testing.T) {
+	f := newSharedFixture(t)
+	good := f.source
+	f.source.ClientSecret = "wrong"
+	resume := f.server.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointExchange, Hang: workfronttest.HangBeforeHandling, Times: 1})
+	var readers sync.WaitGroup
+	readers.Go(func() {
+		if _, err := f.broker.Issue(t.Context(), f.storage, f.source); err == nil {
+			t.Error("a wrong client secret was accepted")
+		}
+	})
+	eventually(t, "the first reader waits", func() bool { return f.server.Stats().Exchanges == 1 })
+	readers.Go(func() {
+		if _, err := f.broker.Issue(t.Context(), f.storage, good); err != nil {
+			t.Errorf("a reader of the new settings: %v", err)
+		}
+	})
+	eventually(t, "both readers wait", func() bool { return f.broker.Waiting("roles/r") == 2 })
+	resume()
+	readers.Wait()
+}
+
+func TestFaultsOfStorageDoNotMultiplyChecks(t *testing.T) {
+	f := newSharedFixture(t)
+	f.issue()
+	f.issue()
+	for range 5 {
+		f.storage.writesLeft.Store(0)
+		_, _ = f.broker.Issue(t.Context(), f.storage, f.source)
+		f.storage.heal()
+		f.issue()
+	}
+	f.settle()
+	if got := f.server.Stats().APICalls; got > 1 {
+		t.Errorf("checks within one instant: got %d, want at most 1", got)
+	}
+}
+
+func TestDeletedRolesLeaveNothingInMemory(t *testing.T) {
+	f := newSharedFixture(t)
+	f.source.ClientSecret = "wrong"
+	for _, share := range []string{"roles/a", "roles/b", "roles/c"} {
+		f.source.Share = share
+		_, _ = f.broker.Issue(t.Context(), f.storage, f.source)
+		if err := f.broker.Retire(t.Context(), f.storage, share); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := f.broker.InMemory(); got != 0 {
+		t.Errorf("entries in memory: got %d, want none", got)
+	}
+}
+
+func TestRepeatedReleaseDoesNotHoldReadersUp(t *testing.T) {
+	f := newSharedFixture(t)
+	first := f.issue()
+	f.issue()
+	f.release(first)
+	entered, resume := make(chan struct{}), make(chan struct{})
+	slow := &hookStorage{Storage: f.storage, before: func(op, _ string) error {
+		if op == "delete" {
+			close(entered)
+			<-resume
+		}
+		return nil
+	}}
+	released := make(chan error)
+	go func() { released <- f.broker.Release(t.Context(), slow, first.SessionID, first.ID) }()
+	<-entered
+	f.issue()
+	close(resume)
+	if err := <-released; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestReaderLeavesWhileItsSessionIsInstalled(t *testing.T) {
+	f := newSharedFixture(t)
+	ctx, leave := context.WithCancel(t.Context())
+	left := make(chan struct{})
+	slow := &hookStorage{Storage: f.storage, before: func(op, key string) error {
+		if op == "put" && strings.HasPrefix(key, "current/") {
+			leave()
+			<-left
+		}
+		return nil
+	}}
+	if _, err := f.broker.Issue(ctx, slow, f.source); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want %v", err, context.Canceled)
+	}
+	close(left)
+	f.settle()
+	f.wantNothingLeft()
+}
+
+func TestEarlierStatementCountsForEveryRole(t *testing.T) {
+	f := newSharedFixture(t)
+	f.behave(func(b *workfronttest.Behaviour) { b.SameSession, b.ExpiresIn = true, pointer("1800") })
+	f.issue()
+	f.behave(func(b *workfronttest.Behaviour) { b.SameSession, b.ExpiresIn = true, pointer("1745") })
+	f.source.Share = "roles/s"
+	if got, want := f.issue().ExpiresAt.Sub(f.clock.Now()), 1745*time.Second; got != want {
+		t.Errorf("end of the session: got %s from now, want %s as stated last", got, want)
+	}
+}
+
+// The logout was carried out, and what should have followed was not: the session must not be handed out again.
+func TestSessionIsNotHandedOutAfterItsLogout(t *testing.T) {
+	t.Run("storage fails", func(t *testing.T) {
+		f := newSharedFixture(t)
+		lease := f.issue()
+		f.storage.writesLeft.Store(0)
+		if err := f.broker.Release(t.Context(), f.storage, lease.SessionID, lease.ID); !errors.Is(err, errStorage) {
+			t.Fatalf("got %v, want the storage error", err)
+		}
+		f.storage.heal()
+		f.wantAlive(f.issue(), true)
+		f.release(lease)
+	})
+	t.Run("the revocation is cut off", func(t *testing.T) {
+		f := newSharedFixture(t)
+		lease := f.issue()
+		resume := f.server.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointLogout, Hang: workfronttest.HangBeforeAnswer, Times: 1})
+		defer resume()
+		ctx, cancel := context.WithCancel(t.Context())
+		released := make(chan error)
+		go func() { released <- f.broker.Release(ctx, f.storage, lease.SessionID, lease.ID) }()
+		eventually(t, "the session is logged out", func() bool { return f.server.Stats().LoggedOut == 1 })
+		cancel()
+		if err := <-released; err == nil {
+			t.Error("a revocation that was cut off gave no error")
+		}
+		f.wantAlive(f.issue(), true)
+		f.release(lease)
+	})
+}
+
+// For the race detector: what is read of a session, and dropped, while calls work on it.
+func TestLookingAndInvalidatingWhileLeasesComeAndGo(t *testing.T) {
+	f := newSharedFixture(t)
+	first := f.issue()
+	record, err := f.broker.Session(t.Context(), f.storage, first.SessionID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var others sync.WaitGroup
+	others.Go(func() {
+		for range 100 {
+			if _, err := f.broker.Leases(t.Context(), f.storage, record); err != nil {
+				t.Error(err)
+			}
+			f.broker.Invalidate("session/" + first.SessionID)
+		}
+	})
+	for range 50 {
+		lease := f.issue()
+		f.release(lease)
+		f.release(lease)
+	}
+	others.Wait()
+	f.wantAlive(first, true)
+	f.release(first)
+	f.wantAlive(first, false)
+}

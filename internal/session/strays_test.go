@@ -1,0 +1,229 @@
+package session_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/vault/sdk/logical"
+
+	"vault-plugin-secrets-workfront/internal/session"
+	"vault-plugin-secrets-workfront/internal/workfronttest"
+)
+
+// hookStorage calls before ahead of each call, and fails with what it returns.
+type hookStorage struct {
+	logical.Storage
+	before func(op, key string) error
+	after  func(op, key string) error // the call was carried out
+}
+
+func (h *hookStorage) do(op, key string, call func() error) error {
+	if h.before != nil {
+		if err := h.before(op, key); err != nil {
+			return err
+		}
+	}
+	if err := call(); err != nil || h.after == nil {
+		return err
+	}
+	return h.after(op, key)
+}
+
+func (h *hookStorage) Put(ctx context.Context, e *logical.StorageEntry) error {
+	return h.do("put", e.Key, func() error { return h.Storage.Put(ctx, e) })
+}
+
+func (h *hookStorage) Delete(ctx context.Context, key string) error {
+	return h.do("delete", key, func() error { return h.Storage.Delete(ctx, key) })
+}
+
+func (h *hookStorage) Get(ctx context.Context, key string) (entry *logical.StorageEntry, err error) {
+	err = h.do("get", key, func() (err error) {
+		entry, err = h.Storage.Get(ctx, key)
+		return err
+	})
+	return entry, err
+}
+
+// wantNothingLeft checks that no session is alive, and none is in the ledger that nobody leases.
+func (f *fixture) wantNothingLeft() {
+	f.t.Helper()
+	if alive := f.server.Stats().Alive; alive != 0 {
+		f.t.Errorf("sessions alive at workfront: got %d, want none", alive)
+	}
+	ids, err := f.broker.IDs(f.t.Context(), f.storage)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	if len(ids) != 0 {
+		f.t.Errorf("sessions in the ledger: got %v, want none", ids)
+	}
+}
+
+func (f *fixture) logoutsFail() {
+	f.server.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointLogout, Status: 500})
+}
+
+// recover has storage and Workfront work again, and the periodic job run.
+func (f *fixture) recover() {
+	f.t.Helper()
+	f.storage.heal()
+	f.server.ClearFaults()
+	f.clock.Advance(time.Minute)
+	f.maintain()
+}
+
+func TestStrayOutlivesMaintenanceThatFails(t *testing.T) {
+	f := newFixture(t)
+	f.logoutsFail()
+	f.storage.writesLeft.Store(0)
+	if _, err := f.broker.Issue(t.Context(), f.storage, f.source); !errors.Is(err, errStorage) {
+		t.Fatalf("got %v, want the storage error", err)
+	}
+	f.storage.heal()
+	gets := &hookStorage{Storage: f.storage, before: func(op, _ string) error {
+		if op == "get" {
+			return errStorage
+		}
+		return nil
+	}}
+	if err := f.broker.Maintain(t.Context(), gets); !errors.Is(err, errStorage) {
+		t.Errorf("got %v, want the storage error", err)
+	}
+	f.recover()
+	f.wantNothingLeft()
+	if got := f.broker.InMemory(); got != 0 {
+		t.Errorf("entries in memory: got %d, want none", got)
+	}
+}
+
+func TestStrayThatIsParkedEndsLikeOthers(t *testing.T) {
+	f := newFixture(t)
+	f.behave(func(b *workfronttest.Behaviour) { b.SameSession = true })
+	f.logoutsFail()
+	f.storage.writesLeft.Store(0)
+	_, _ = f.broker.Issue(t.Context(), f.storage, f.source)
+	f.storage.heal()
+	f.maintain() // parks it
+	f.server.ClearFaults()
+	again := f.issue() // Workfront hands it out again
+	f.wantState(again, session.StateActive)
+	f.clock.Advance(3 * time.Hour)
+	f.maintain()
+	f.wantEmptyLedger()
+}
+
+// Nobody has the lease that storage took and reported as failed; the shared session must not live on for it.
+func TestLeaseThatWasNotHandedOutIsTakenBackLater(t *testing.T) {
+	f := newSharedFixture(t)
+	lease := f.issue()
+	broken := &hookStorage{
+		Storage: f.storage,
+		after:   func(string, string) error { return errStorage },
+		before: func(op, _ string) error {
+			if op == "delete" {
+				return errStorage
+			}
+			return nil
+		},
+	}
+	if _, err := f.broker.Issue(t.Context(), broken, f.source); !errors.Is(err, errStorage) {
+		t.Fatalf("got %v, want the storage error", err)
+	}
+	f.maintain()
+	f.release(lease)
+	f.wantNothingLeft()
+}
+
+func TestTrialThatCanBeNeitherLoggedOutNorParked(t *testing.T) {
+	for n := range int64(3) {
+		f := newFixture(t)
+		trial, err := f.broker.Try(t.Context(), f.source)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.logoutsFail()
+		f.storage.writesLeft.Store(n)
+		if _, err := trial.End(t.Context(), f.storage); err == nil {
+			t.Error("got no error")
+		}
+		f.recover()
+		f.wantNothingLeft()
+	}
+}
+
+func TestTrialOfAParkedSession(t *testing.T) {
+	f := newFixture(t)
+	f.behave(func(b *workfronttest.Behaviour) { b.SameSession = true })
+	f.park()
+	trial, err := f.broker.Try(t.Context(), f.source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if inUse, err := trial.End(t.Context(), f.storage); inUse || err != nil {
+		t.Errorf("got in use %t, %v; want false: nobody leases a parked session", inUse, err)
+	}
+	f.wantNothingLeft()
+}
+
+func TestUnloadingWaitsForATrial(t *testing.T) {
+	f := newFixture(t)
+	trial, err := f.broker.Try(t.Context(), f.source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed := make(chan struct{})
+	go func() {
+		f.broker.Close(t.Context(), f.storage)
+		close(closed)
+	}()
+	eventually(t, "unloading has begun", func() bool {
+		_, err := f.broker.Try(t.Context(), f.source)
+		return err != nil
+	})
+	select {
+	case <-closed:
+		t.Error("unloaded while a session was being tried")
+	default:
+	}
+	if _, err := trial.End(t.Context(), f.storage); err != nil {
+		t.Error(err)
+	}
+	<-closed
+}
+
+func TestOneDamagedRecordDoesNotStarveTheOthers(t *testing.T) {
+	f := newFixture(t)
+	lease := f.park()
+	f.storage.put(t, "session/damaged", "no json")
+	f.storage.put(t, "parked/damaged", "{}")
+	f.clock.Advance(time.Minute)
+	if err := f.broker.Maintain(t.Context(), f.storage); err == nil {
+		t.Error("the damage is not reported")
+	}
+	f.wantAlive(lease, false)
+}
+
+func TestTerminate(t *testing.T) {
+	t.Run("tries even where a logout has just failed", func(t *testing.T) {
+		f := newFixture(t)
+		lease := f.issue()
+		f.park()
+		if err := f.broker.Terminate(t.Context(), f.storage, lease.SessionID); err != nil {
+			t.Error(err)
+		}
+		f.wantAlive(lease, false)
+	})
+	t.Run("does not call past a stated end", func(t *testing.T) {
+		f := newFixture(t)
+		lease := f.issue()
+		f.clock.Advance(31 * time.Minute)
+		f.server.Suspend()
+		if err := f.broker.Terminate(t.Context(), f.storage, lease.SessionID); err != nil {
+			t.Error(err)
+		}
+		f.wantEmptyLedger()
+	})
+}
