@@ -51,6 +51,7 @@ type Broker struct {
 	sessions map[string]*entry // by session ID: those that a call works on, have several leases, or are shared now
 	pools    map[string]*pool  // by Source.Share
 	strays   map[stray]*Record // what is to be taken back or logged out, and storage did not take
+	endings  endings
 	closed   bool
 }
 
@@ -64,6 +65,7 @@ func NewBroker(o Options) *Broker {
 		sessions:  make(map[string]*entry),
 		pools:     make(map[string]*pool),
 		strays:    make(map[stray]*Record),
+		endings:   endings{at: make(map[string]int)},
 	}
 	if b.notify == nil {
 		b.notify = func(context.Context, Event) {}

@@ -99,13 +99,16 @@ func (b *Broker) Issue(ctx context.Context, storage logical.Storage, src Source)
 
 // start starts a session for one lease.
 func (b *Broker) start(ctx context.Context, storage logical.Storage, src Source) (*Lease, error) {
-	fresh, err := b.exchange(ctx, src)
-	if err != nil {
-		return nil, err
-	}
 	id := newLeaseID()
-	fresh.Lease = id
-	record, err := b.enter(ctx, ledger{storage}, fresh)
+	var fresh, record *Record
+	err := b.untilLiving(ctx, src.RequestTimeout, func(began int) (err error) {
+		if fresh, err = b.exchange(ctx, src); err != nil {
+			return err
+		}
+		fresh.Lease = id
+		record, err = b.enter(ctx, ledger{storage}, fresh, began)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -176,8 +179,9 @@ func (b *Broker) exchange(ctx context.Context, src Source) (*Record, error) {
 }
 
 // enter enters a session that Workfront has handed out into the ledger, with fresh.Lease as a lease on it, and returns
-// what the ledger now holds. If it cannot, it ends the session, unless another lease holds it.
-func (b *Broker) enter(ctx context.Context, l ledger, fresh *Record) (*Record, error) {
+// what the ledger now holds. If it cannot, it ends the session, unless another lease holds it. began is what beginExchange
+// returned before the session was handed out.
+func (b *Broker) enter(ctx context.Context, l ledger, fresh *Record, began int) (*Record, error) {
 	id := fresh.ID()
 	// Workfront may have handed out a session that lives already.
 	record, err := b.attach(ctx, l, id, fresh.Lease, func(known *Record) bool { return !b.restates(known, fresh) })
@@ -195,12 +199,15 @@ func (b *Broker) enter(ctx context.Context, l ledger, fresh *Record) (*Record, e
 		return nil, err
 	}
 	defer b.letGo(e)
-	return b.enterHeld(ctx, l, e, fresh)
+	return b.enterHeld(ctx, l, e, fresh, began)
 }
 
 // enterHeld is enter for a caller that holds the session. fresh.Lease may be none.
-func (b *Broker) enterHeld(ctx context.Context, l ledger, e *entry, fresh *Record) (*Record, error) {
+func (b *Broker) enterHeld(ctx context.Context, l ledger, e *entry, fresh *Record, began int) (*Record, error) {
 	if e.record == nil {
+		if b.endedSince(e.id, began) {
+			return nil, errEnded
+		}
 		if err := l.create(ctx, fresh); err != nil {
 			e.failed()
 			b.abandon(ctx, l, fresh, err)

@@ -93,6 +93,7 @@ func (b *Broker) finish(ctx context.Context, l ledger, e *entry) (cause, err err
 	cause = b.logout(ctx, e.record)
 	switch {
 	case cause == nil:
+		b.noteEnded(e.id)
 		return nil, b.remove(ctx, l, e)
 	case ctx.Err() != nil:
 		return nil, ctx.Err() // Vault is leaving; the revocation will be repeated

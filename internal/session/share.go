@@ -166,21 +166,23 @@ func (b *Broker) fly(ctx context.Context, l ledger, src Source, f *flight) (repl
 			return "", err
 		}
 	}
-	fresh, err := b.exchange(ctx, src)
-	if err != nil {
+	var id string
+	err = b.untilLiving(ctx, src.RequestTimeout, func(began int) error {
+		fresh, err := b.exchange(ctx, src)
+		if err != nil {
+			return err
+		}
+		id = fresh.ID()
+		e, err := b.hold(ctx, l, id)
+		if err != nil {
+			b.stray(fresh, leaseID{})
+			return err
+		}
+		defer b.letGo(e)
+		return b.install(ctx, l, src, e, fresh, f, began)
+	})
+	if err != nil || previous.SessionID == id {
 		return "", err
-	}
-	e, err := b.hold(ctx, l, fresh.ID())
-	if err != nil {
-		b.stray(fresh, leaseID{})
-		return "", err
-	}
-	defer b.letGo(e)
-	if err := b.install(ctx, l, src, e, fresh, f); err != nil {
-		return "", err
-	}
-	if previous.SessionID == e.id {
-		return "", nil
 	}
 	return previous.SessionID, nil
 }
@@ -204,8 +206,8 @@ func (b *Broker) adopt(ctx context.Context, l ledger, share string, previous sha
 
 // install enters a new session into the ledger and makes it current. If it cannot, or if all who waited have left, it ends
 // the session.
-func (b *Broker) install(ctx context.Context, l ledger, src Source, e *entry, fresh *Record, f *flight) error {
-	record, err := b.enterHeld(ctx, l, e, fresh)
+func (b *Broker) install(ctx context.Context, l ledger, src Source, e *entry, fresh *Record, f *flight, began int) error {
+	record, err := b.enterHeld(ctx, l, e, fresh, began)
 	if err != nil {
 		return err
 	}

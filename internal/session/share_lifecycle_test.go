@@ -3,6 +3,7 @@ package session_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -279,4 +280,37 @@ func TestLookingAndInvalidatingWhileLeasesComeAndGo(t *testing.T) {
 	f.wantAlive(first, true)
 	f.release(first)
 	f.wantAlive(first, false)
+}
+
+// Workfront hands a session out a second time, and its first lease ends before that answer arrives.
+func TestSessionThatIsLoggedOutDuringAnExchange(t *testing.T) {
+	for _, shared := range []bool{false, true} {
+		t.Run(fmt.Sprintf("shared %t", shared), func(t *testing.T) {
+			f := newFixture(t)
+			f.behave(func(b *workfronttest.Behaviour) { b.SameSession = true })
+			first := f.issue()
+			if shared {
+				f.source.Share, f.source.Fingerprint = "roles/r", "made from this"
+			}
+			resume := f.server.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointExchange, Hang: workfronttest.HangBeforeAnswer, Times: 1})
+			leases := make(chan *session.Lease, 1)
+			go func() {
+				lease, err := f.broker.Issue(t.Context(), f.storage, f.source)
+				if err != nil {
+					t.Errorf("issue: %v", err)
+				}
+				leases <- lease
+			}()
+			eventually(t, "the session is handed out again", func() bool { return f.server.Stats().Reissued == 1 })
+			f.release(first)
+			resume()
+			second := <-leases
+			if second == nil {
+				t.FailNow()
+			}
+			f.wantAlive(second, true)
+			f.release(second)
+			f.wantNothingLeft()
+		})
+	}
 }
