@@ -1,0 +1,126 @@
+//go:build e2e
+
+package test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"vault-plugin-secrets-workfront/internal/workfronttest"
+)
+
+// leavers is how many readers go away in these tests.
+const leavers = 5
+
+// leaving has readers of a role go away while Workfront still works on the exchange. It returns when they are gone.
+func (m *mount) leaving(t *testing.T, role string) {
+	t.Helper()
+	inParallel(t, leavers, leavers, func(i int) error {
+		ctx, leave := context.WithTimeout(context.Background(), time.Duration(300+100*i)*time.Millisecond)
+		defer leave()
+		if _, err := m.client.Logical().ReadWithContext(ctx, m.tokenPath(role)); !errors.Is(err, context.DeadlineExceeded) {
+			return fmt.Errorf("got %w, want the reader to have left before the answer", err)
+		}
+		return nil
+	})
+}
+
+// wantCounts waits until the stand-in has counted so many exchanges, and sessions started and logged out.
+func (w *workfront) wantCounts(t *testing.T, exchanges, started, loggedOut int) {
+	t.Helper()
+	eventually(t, 20*time.Second, func() error {
+		if s := w.Stats(); s.Exchanges != exchanges || s.Started != started || s.LoggedOut != loggedOut {
+			return fmt.Errorf("sessions: %+v; want %d exchanges, %d started, %d logged out", s, exchanges, started, loggedOut)
+		}
+		return nil
+	})
+}
+
+// TestReadersLeave: an exchange goes on without its readers, and what nobody waits for any more is logged out.
+func TestReadersLeave(t *testing.T) {
+	t.Parallel()
+	slow := func(b *behaviour) { b.ExchangeDelay = 2 * time.Second }
+	hang := func(at workfronttest.HangPoint) workfronttest.Fault {
+		return workfronttest.Fault{Endpoint: workfronttest.EndpointExchange, Hang: at}
+	}
+	for name, do := range map[string]func(t *testing.T, m *mount, w *workfront){
+		"fresh": func(t *testing.T, m *mount, w *workfront) {
+			behave(w, slow)
+			m.leaving(t, freshRole)
+			w.wantCounts(t, leavers, leavers, leavers)
+		},
+		"fresh, the same session for all": func(t *testing.T, m *mount, w *workfront) {
+			behave(w, func(b *behaviour) { b.ExchangeDelay, b.SameSession = 2*time.Second, true })
+			m.leaving(t, freshRole)
+			eventually(t, 20*time.Second, func() error {
+				if s := w.Stats(); s.Exchanges != leavers || s.Alive != 0 || s.Undelivered != 0 || s.Started != s.LoggedOut {
+					return fmt.Errorf("sessions: %+v; want %d exchanges, and all logged out", s, leavers)
+				}
+				return nil
+			})
+		},
+		"shared, all": func(t *testing.T, m *mount, w *workfront) {
+			behave(w, slow)
+			m.leaving(t, sharedRole)
+			w.wantCounts(t, 1, 1, 1)
+			behave(w, func(*behaviour) {})
+			m.revoke(t, m.roleToken(t, sharedRole)) // the next reader starts anew
+			w.wantCounts(t, 2, 2, 2)
+		},
+		"shared, all but one": func(t *testing.T, m *mount, w *workfront) {
+			behave(w, slow)
+			stays := m.startReaders(1, time.Hour, sharedRole, m.useShared(w, 1))
+			m.leaving(t, sharedRole)
+			stays.finish(t)
+			w.wantCounts(t, 1, 1, 0)
+			if got := m.leases(t, m.tokenPath(sharedRole)); got != 1 {
+				t.Errorf("Vault knows %d leases, want 1", got)
+			}
+			m.wantBalance(t, w)
+		},
+		"fresh, Workfront hangs for a while": func(t *testing.T, m *mount, w *workfront) {
+			remove := w.Inject(hang(workfronttest.HangBeforeHandling))
+			m.leaving(t, freshRole)
+			remove()
+			w.wantCounts(t, leavers, leavers, leavers)
+		},
+		"shared, Workfront hangs for a while": func(t *testing.T, m *mount, w *workfront) {
+			remove := w.Inject(hang(workfronttest.HangMidAnswer))
+			m.leaving(t, sharedRole)
+			remove()
+			w.wantCounts(t, 1, 1, 1)
+		},
+		"fresh, Workfront never answers": func(t *testing.T, m *mount, w *workfront) {
+			w.undelivered = leavers // it started them, and nobody can know of them
+			w.Inject(hang(workfronttest.HangBeforeAnswer))
+			m.leaving(t, freshRole)
+			w.wantCounts(t, leavers, leavers, 0)
+		},
+		"shared, Workfront never answers": func(t *testing.T, m *mount, w *workfront) {
+			w.undelivered = 1
+			w.Inject(hang(workfronttest.HangBeforeAnswer))
+			m.leaving(t, sharedRole)
+			// Who comes later shares the failure of the exchange that is under way.
+			_, err := m.readRole(sharedRole)
+			wantError(t, err, http.StatusBadGateway, "did not answer")
+			w.ClearFaults()
+			w.wantCounts(t, 1, 1, 0)
+			m.revoke(t, m.roleToken(t, sharedRole))
+			w.wantCounts(t, 2, 2, 1)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := startWorkfront(t, 0)
+			m := withRoles(t, lending(t, sharedVault(t), w, field("request_timeout", "4s")))
+			do(t, m, w)
+			m.wantBalance(t, w)
+			m.revokeAll(t)
+			m.wantBalance(t, w)
+		})
+	}
+}

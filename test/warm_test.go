@@ -1,0 +1,125 @@
+//go:build e2e
+
+package test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/vault/api"
+
+	"vault-plugin-secrets-workfront/internal/workfronttest"
+)
+
+// handedOut is what readers saw of one session.
+type handedOut struct {
+	number int       // in the order of the exchanges
+	ends   time.Time // the last end of a lease on it
+}
+
+// TestStoryWarmRole reads a shared role all the time, over several lifetimes of a session, from a Workfront that takes 2 s
+// for an exchange. Once the role is warm, nobody waits for that. It reads over many lifetimes if envLong is set.
+func TestStoryWarmRole(t *testing.T) {
+	lifetimes := 3
+	if os.Getenv(envLong) != "" {
+		lifetimes = 20
+	}
+	const (
+		life     = 22 * time.Second // of which 20 s are left when the exchange is answered
+		exchange = 2 * time.Second
+		workers  = 4
+	)
+	w := startWorkfront(t, life)
+	behave(w, func(b *behaviour) { b.ExchangeDelay = exchange })
+	var mu sync.Mutex
+	var starts []time.Time // of the exchanges, none of which can have started its session earlier
+	w.OnEvent(func(e workfronttest.Event) {
+		if e.Kind == workfronttest.ExchangeReceived {
+			mu.Lock()
+			defer mu.Unlock()
+			starts = append(starts, time.Now())
+		}
+	})
+	m := lending(t, ownVault(t), w, field("share_session", true))
+	began := time.Now()
+	cold := m.token(t, "")
+	if took := time.Since(began); took < exchange {
+		t.Errorf("the cold read took %s, want the exchange's %s", took, exchange)
+	}
+
+	sessions := map[string]*handedOut{}
+	held, rounds := make([]*api.Secret, workers), make([]int, workers)
+	use := func(reader int, lease *api.Secret) error {
+		received := time.Now()
+		token := accessToken(lease)
+		if !w.SessionAlive(token) {
+			return errors.New("the token is no living session")
+		}
+		ends := received.Add(time.Duration(lease.LeaseDuration) * time.Second) // or a moment earlier
+		if rounds[reader]++; rounds[reader]%8 == 0 {
+			exactly, err := m.leaseEnd(lease.LeaseID)
+			if err != nil {
+				return err
+			}
+			ends = exactly
+		}
+		end, err := time.Parse(time.RFC3339, fmt.Sprint(lease.Data["expires_at"])) // cut to the second
+		if err != nil {
+			return err
+		}
+		if ends.After(end.Add(time.Second)) {
+			return fmt.Errorf("the lease ends at %s, its session at %s", ends, end)
+		}
+		mu.Lock()
+		s := sessions[token]
+		if s == nil {
+			s = &handedOut{number: len(sessions)}
+			sessions[token] = s
+		}
+		if ends.After(s.ends) {
+			s.ends = ends
+		}
+		mu.Unlock()
+		// Half of the readers give their leases back, the others let Vault end them.
+		last := held[reader]
+		held[reader] = lease
+		if reader%2 == 0 || last == nil {
+			return nil
+		}
+		return m.tryRevoke(last)
+	}
+	reading := m.startReaders(workers, 50*time.Millisecond, "", use)
+	over := time.NewTimer(time.Until(began.Add(time.Duration(lifetimes) * life)))
+	defer over.Stop()
+	t.Parallel() // what follows is a wait
+	<-over.C
+	took := reading.finish(t)
+
+	longest := took[len(took)-1]
+	measured("%d reads of a warm shared role over %d lifetimes of its sessions, with exchanges of %s: p50 %s, p99 %s, max %s; %d sessions",
+		len(took), lifetimes, exchange, percentile(took, 50), percentile(took, 99), longest, len(sessions))
+	if longest >= exchange {
+		t.Errorf("a read of the warm role took %s, as long as an exchange", longest)
+	}
+	if len(sessions) <= lifetimes || len(sessions) > 2*lifetimes {
+		t.Errorf("there were %d sessions in %d lifetimes, want a new one when a quarter of its life is left", len(sessions), lifetimes)
+	}
+	mu.Lock()
+	for _, s := range sessions {
+		if end := starts[s.number].Add(life); s.ends.After(end) {
+			t.Errorf("a lease on session %d ends at %s, the session at %s", s.number, s.ends, end)
+		}
+	}
+	mu.Unlock()
+	m.revoke(t, cold)
+	m.revokeAll(t)
+	m.wantBalance(t, w)
+	if _, err := m.patch(field("share_session", false)); err != nil { // ends what nobody has leased yet
+		t.Fatal(err)
+	}
+	m.wantBalance(t, w)
+}
