@@ -58,15 +58,16 @@ func (b *Broker) endedSince(id string, began int) bool {
 	return b.endings.at[id] > began
 }
 
-// untilLiving does what needs an exchange, and does it again as long as its session was logged out meanwhile, within limit.
-func (b *Broker) untilLiving(ctx context.Context, limit time.Duration, do func(began int) error) error {
+// untilLiving does what needs an exchange, and does it again as long as its session was logged out meanwhile and a session is
+// wanted, within limit.
+func (b *Broker) untilLiving(ctx context.Context, limit time.Duration, wanted func() bool, do func(began int) error) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	began := b.beginExchange()
 	defer b.endExchange()
 	for {
 		err := do(began)
-		if !errors.Is(err, errEnded) {
+		if !errors.Is(err, errEnded) || !wanted() {
 			return err
 		}
 		if ctx.Err() != nil {

@@ -76,7 +76,7 @@ func (b *Broker) Issue(ctx context.Context, storage logical.Storage, src Source)
 	go func() {
 		defer b.inFlight.Done()
 		outliving := context.WithoutCancel(ctx)
-		lease, err := b.start(outliving, storage, src)
+		lease, err := b.start(outliving, storage, src, func() bool { return ctx.Err() == nil })
 		select {
 		case results <- result{lease, err}:
 		case <-ctx.Done():
@@ -97,11 +97,11 @@ func (b *Broker) Issue(ctx context.Context, storage logical.Storage, src Source)
 	}
 }
 
-// start starts a session for one lease.
-func (b *Broker) start(ctx context.Context, storage logical.Storage, src Source) (*Lease, error) {
+// start starts a session for one lease, which wanted tells whether somebody still waits for.
+func (b *Broker) start(ctx context.Context, storage logical.Storage, src Source, wanted func() bool) (*Lease, error) {
 	id := newLeaseID()
 	var fresh, record *Record
-	err := b.untilLiving(ctx, src.RequestTimeout, func(began int) (err error) {
+	err := b.untilLiving(ctx, src.RequestTimeout, wanted, func(began int) (err error) {
 		if fresh, err = b.exchange(ctx, src); err != nil {
 			return err
 		}

@@ -167,7 +167,7 @@ func (b *Broker) fly(ctx context.Context, l ledger, src Source, f *flight) (repl
 		}
 	}
 	var id string
-	err = b.untilLiving(ctx, src.RequestTimeout, func(began int) error {
+	err = b.untilLiving(ctx, src.RequestTimeout, func() bool { return b.wanted(src.Share, f) }, func(began int) error {
 		fresh, err := b.exchange(ctx, src)
 		if err != nil {
 			return err
