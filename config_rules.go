@@ -1,8 +1,12 @@
 package main
 
 import (
+	"context"
+	"fmt"
 	"regexp"
 	"time"
+
+	"github.com/hashicorp/vault/sdk/logical"
 
 	"vault-plugin-secrets-workfront/internal/workfront"
 )
@@ -113,4 +117,24 @@ func checkMove(old, c *config, secretSent bool) error {
 		}
 	}
 	return nil
+}
+
+// configWarnings is the answer to a write: what is still missing for a token.
+func (b *backend) configWarnings(ctx context.Context, req *logical.Request, c config) (*logical.Response, error) {
+	resp := &logical.Response{}
+	key, err := getKey(ctx, req.Storage, c.Key)
+	if err != nil {
+		return nil, err
+	}
+	if key == nil {
+		resp.AddWarning(missingKey(req, c.Key))
+	}
+	if c.UserID == "" {
+		resp.AddWarning("No user_id is set, so token cannot be read yet, and of the roles only those that name one.")
+	}
+	return resp, b.warnOfExpiry(key, c.Key, resp)
+}
+
+func missingKey(req *logical.Request, name string) string {
+	return fmt.Sprintf("The signing key %q does not exist yet; run `vault write -f %skeys/%s/generate`, or import one.", name, req.MountPoint, name)
 }
