@@ -102,9 +102,8 @@ func (b *backend) HandleRequest(ctx context.Context, req *logical.Request) (*log
 		return logical.ErrorResponse(err.Error()), nil
 	case errors.As(err, &unavailable), errors.Is(err, workfront.ErrUnclearLogout):
 		return nil, logical.CodedError(http.StatusBadGateway, err.Error())
-	case strings.Contains(err.Error(), logical.ErrReadOnly.Error()):
-		// Vault forwards the request to the active node if it sees this very error; from storage it comes
-		// through the plugin's gRPC as text.
+	case session.IsReadOnly(err):
+		// Vault forwards the request to the active node if it sees this very error.
 		return nil, logical.ErrReadOnly
 	default:
 		return nil, err

@@ -46,7 +46,7 @@ func (b *Broker) Maintain(ctx context.Context, storage logical.Storage) error {
 		return nil
 	}
 	if err := l.mark(ctx, probeKey); err != nil {
-		if isReadOnly(err) {
+		if IsReadOnly(err) {
 			return nil // a standby: the active node does it
 		}
 		return err
@@ -59,8 +59,9 @@ func (b *Broker) Maintain(ctx context.Context, storage logical.Storage) error {
 	return errors.Join(errs...)
 }
 
-// isReadOnly also knows the error by its text, which is all that comes through the plugin's gRPC.
-func isReadOnly(err error) bool {
+// IsReadOnly tells whether storage refused to be written, as on a standby. It also knows the error by its text, which is all
+// that comes through the plugin's gRPC.
+func IsReadOnly(err error) bool {
 	return errors.Is(err, logical.ErrReadOnly) || strings.Contains(err.Error(), logical.ErrReadOnly.Error())
 }
 
