@@ -38,7 +38,7 @@ readable='
 
 # -count=1: the result depends on binaries that the cache of go test does not know of.
 status=0
-go test -json -tags e2e -vet=off -count=1 -timeout 45m "$@" ./test/... |
+go test -json -tags e2e -vet=off -count=1 -timeout 45m "$@" ./test |
   tee "$TEMP/events" | jq -nrj --unbuffered "$readable" || status=$?
 
 count() { # count ACTION: how many tests (not subtests) ended so

@@ -4,7 +4,6 @@ package test
 
 import (
 	"bytes"
-	"context"
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/base64"
@@ -13,14 +12,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"regexp"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"vault-plugin-secrets-workfront/internal/workfronttest"
 )
@@ -176,14 +173,6 @@ func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 // tokenRead is the path of a token, with or without a role. Those of Vault's own tokens have two segments before.
 var tokenRead = regexp.MustCompile(`^/v1/[^/]+/token(/[^/]+)?$`)
 
-func unixTransport(dial func() (net.Conn, error)) http.RoundTripper {
-	return &http.Transport{
-		DialContext:         func(context.Context, string, string) (net.Conn, error) { return dial() },
-		MaxIdleConnsPerHost: 4,
-		IdleConnTimeout:     time.Minute,
-	}
-}
-
 // searchEverything looks for the secrets of the run in all that Vault and the plugin have said: it runs when every
 // server has ended, so that nothing is said any more.
 func searchEverything() []error {
@@ -201,7 +190,7 @@ func searchEverything() []error {
 	}
 	logged, audited, answered := 0, 0, 0
 	for _, v := range servers {
-		for file, size := range map[string]*int{v.logFile(): &logged, v.auditFile(): &audited} {
+		for file, size := range map[string]*int{v.LogFile(): &logged, v.AuditFile(): &audited} {
 			text, err := os.ReadFile(file)
 			if err != nil {
 				problems = append(problems, fmt.Errorf("canary: %w", err))

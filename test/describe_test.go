@@ -59,15 +59,11 @@ func TestStoryInfo(t *testing.T) {
 	// Registered under its version it can be pinned; under another one Vault does not let it run. It gets another name
 	// for this, because to deregister a version touches the others.
 	const name = "pinned"
-	plugins, err := pluginDir()
-	if err != nil {
-		t.Fatal(err)
-	}
 	for _, c := range []struct {
 		version string
 		runs    bool
 	}{{version, true}, {"v99.0.0", false}} {
-		if err := v.register(plugins, name, c.version); err != nil {
+		if err := v.Register(name, pluginName, c.version); err != nil {
 			if c.runs {
 				t.Errorf("register %s: %v", c.version, err)
 			}

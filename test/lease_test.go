@@ -235,7 +235,7 @@ func TestBatchTokenCapsLease(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	batch, err := m.newClient(created.Auth.ClientToken)
+	batch, err := m.NewClient(created.Auth.ClientToken)
 	if err != nil {
 		t.Fatal(err)
 	}

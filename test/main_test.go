@@ -15,6 +15,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"vault-plugin-secrets-workfront/test/vaultserver"
 )
 
 // The environment that the tests are given.
@@ -90,33 +92,14 @@ func ownVault(t *testing.T) *vaultServer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(v.stop)
+	t.Cleanup(v.Stop)
 	return v
-}
-
-// poll calls attempt until it returns nil, and returns its last error if it does not within the limit.
-func poll(limit time.Duration, attempt func() error) error {
-	deadline := time.NewTimer(limit)
-	defer deadline.Stop()
-	again := time.NewTicker(50 * time.Millisecond)
-	defer again.Stop()
-	for {
-		err := attempt()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-again.C:
-		case <-deadline.C:
-			return fmt.Errorf("waited %s: %w", limit, err)
-		}
-	}
 }
 
 // eventually fails the test if attempt does not return nil within the limit.
 func eventually(t *testing.T, limit time.Duration, attempt func() error) {
 	t.Helper()
-	if err := poll(limit, attempt); err != nil {
+	if err := vaultserver.Poll(limit, attempt); err != nil {
 		t.Fatal(err)
 	}
 }

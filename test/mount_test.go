@@ -19,6 +19,7 @@ import (
 	"github.com/hashicorp/vault/api"
 
 	"vault-plugin-secrets-workfront/internal/workfronttest"
+	"vault-plugin-secrets-workfront/test/vaultserver"
 )
 
 // workfront is a stand-in with one application and one user.
@@ -345,7 +346,7 @@ func (m *mount) list(t *testing.T, folder string) []string {
 // records go a moment after the answer to the logout, which the stand-in has counted by then.
 func (m *mount) wantEmptyLedger(t *testing.T) {
 	t.Helper()
-	err := poll(10*time.Second, func() error {
+	err := vaultserver.Poll(10*time.Second, func() error {
 		for _, name := range m.list(t, "") {
 			if !slices.Contains([]string{"config", "keys/", "roles/", "current/", "maintenance"}, name) {
 				return fmt.Errorf("storage holds %s", name)

@@ -254,7 +254,7 @@ func TestReaderLeaves(t *testing.T) {
 	w := startWorkfront(t, 0)
 	behave(w, func(b *behaviour) { b.ExchangeDelay = 2 * time.Second })
 	m := lending(t, sharedVault(t), w, nil)
-	hasty, err := m.newClient(m.root.Token())
+	hasty, err := m.NewClient(m.root.Token())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -89,7 +89,7 @@ func TestStoryVaultSealed(t *testing.T) {
 	if !w.SessionAlive(accessToken(lease)) {
 		t.Error("the seal ended a session that is lent out")
 	}
-	if err := m.unseal(); err != nil {
+	if err := m.Unseal(); err != nil {
 		t.Fatalf("unseal: %v", err)
 	}
 	if _, err := m.root.Sys().Renew(lease.LeaseID, 60); err != nil {

@@ -68,7 +68,7 @@ func TestStoryWrappedRead(t *testing.T) {
 	t.Parallel()
 	w := startWorkfront(t, 0)
 	m := lending(t, sharedVault(t), w, nil)
-	wrapping, err := m.newClient(m.root.Token())
+	wrapping, err := m.NewClient(m.root.Token())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +106,7 @@ func TestWrappedReadUnclaimed(t *testing.T) {
 	t.Parallel()
 	w := startWorkfront(t, 0)
 	m := lending(t, sharedVault(t), w, map[string]any{"ttl": "2s"})
-	wrapping, err := m.newClient(m.root.Token())
+	wrapping, err := m.NewClient(m.root.Token())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,6 @@ package test
 import (
 	"context"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -228,7 +227,7 @@ func (m *mount) raw(t *testing.T, token, path string) (status int, body string) 
 	path, query, _ := strings.Cut(path, "?")
 	target := &url.URL{Scheme: "http", Host: "vault", Opaque: "/v1/" + m.path + "/" + path, RawQuery: query}
 	req := (&http.Request{Method: http.MethodGet, URL: target, Host: "vault", Header: http.Header{"X-Vault-Token": {token}}}).WithContext(context.Background())
-	resp, err := unixTransport(func() (net.Conn, error) { return net.Dial("unix", m.socket()) }).RoundTrip(req)
+	resp, err := m.Transport().RoundTrip(req)
 	if err != nil {
 		t.Fatalf("%s: %v", path, err)
 	}

@@ -131,7 +131,7 @@ func TestStorySharedSurvivesRestart(t *testing.T) {
 			if err := m.root.Sys().Seal(); err != nil {
 				t.Fatal(err)
 			}
-			if err := m.unseal(); err != nil {
+			if err := m.Unseal(); err != nil {
 				t.Fatal(err)
 			}
 		}},
