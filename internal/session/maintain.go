@@ -99,6 +99,7 @@ func (b *Broker) retryParked(ctx context.Context, l ledger, ids []string) error 
 			b.logger.Debug("session still not logged out", "session_id", e.id, "base_url", r.Endpoint.BaseURL, "error", err)
 			return nil
 		}
+		b.noteEnded(e.id)
 		if err := b.remove(ctx, l, e); err != nil {
 			return err
 		}

@@ -3,7 +3,6 @@ package session_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -282,16 +281,32 @@ func TestLookingAndInvalidatingWhileLeasesComeAndGo(t *testing.T) {
 	f.wantAlive(first, false)
 }
 
-// Workfront hands a session out a second time, and its first lease ends before that answer arrives.
+// Workfront hands a session out a second time, and it is logged out before that answer arrives.
 func TestSessionThatIsLoggedOutDuringAnExchange(t *testing.T) {
-	for _, shared := range []bool{false, true} {
-		t.Run(fmt.Sprintf("shared %t", shared), func(t *testing.T) {
+	byItsLease := func(f *fixture) func() {
+		first := f.issue()
+		return func() { f.release(first) }
+	}
+	byMaintenance := func(f *fixture) func() {
+		f.park()
+		f.clock.Advance(time.Minute)
+		return f.maintain
+	}
+	for _, tt := range []struct {
+		name  string
+		first func(*fixture) (end func())
+		share string
+	}{
+		{"fresh, at the end of its lease", byItsLease, ""},
+		{"shared, at the end of its lease", byItsLease, "roles/r"},
+		{"fresh, as a parked one", byMaintenance, ""},
+		{"shared, as a parked one", byMaintenance, "roles/r"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
 			f := newFixture(t)
 			f.behave(func(b *workfronttest.Behaviour) { b.SameSession = true })
-			first := f.issue()
-			if shared {
-				f.source.Share, f.source.Fingerprint = "roles/r", "made from this"
-			}
+			end := tt.first(f)
+			f.source.Share, f.source.Fingerprint = tt.share, "made from this"
 			resume := f.server.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointExchange, Hang: workfronttest.HangBeforeAnswer, Times: 1})
 			leases := make(chan *session.Lease, 1)
 			go func() {
@@ -302,7 +317,7 @@ func TestSessionThatIsLoggedOutDuringAnExchange(t *testing.T) {
 				leases <- lease
 			}()
 			eventually(t, "the session is handed out again", func() bool { return f.server.Stats().Reissued == 1 })
-			f.release(first)
+			end()
 			resume()
 			second := <-leases
 			if second == nil {
