@@ -17,3 +17,6 @@ func (b *Broker) InMemory() int {
 	defer b.mu.Unlock()
 	return len(b.sessions) + len(b.pools) + len(b.strays)
 }
+
+// AwaitBackground waits until nothing goes on that outlives its readers. No reader may come meanwhile.
+func (b *Broker) AwaitBackground() { b.inFlight.Wait() }

@@ -21,11 +21,9 @@ func (b *Broker) Retire(ctx context.Context, storage logical.Storage, share stri
 	if err != nil || current.SessionID == "" {
 		return err
 	}
-	if err := l.delete(ctx, currentPrefix+share); err != nil {
-		return err
-	}
+	// The hint goes last: without it, nobody would find the session again if this is cut off.
 	b.retire(ctx, l, current.SessionID)
-	return nil
+	return l.delete(ctx, currentPrefix+share)
 }
 
 // retire ends a session that was replaced and that no one leases. Else its last lease ends it.

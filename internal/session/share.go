@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -145,25 +146,27 @@ func (b *Broker) departLocked(ctx context.Context, l ledger, src Source, p *pool
 		}
 		f.err = err
 		close(f.done)
-		if replaced != "" { // no reader waits for its logout
-			b.retire(ctx, l, replaced)
+		for _, id := range replaced { // no reader waits for their logouts
+			b.retire(ctx, l, id)
 		}
 	}()
 	return nil
 }
 
 // fly makes a session current: the one that storage knows, which a process before this one may have started, or else a
-// new one. Then it returns the ID of the one that was replaced.
-func (b *Broker) fly(ctx context.Context, l ledger, src Source, f *flight) (replaced string, err error) {
+// new one. Then it returns the IDs of those that were replaced: what memory handed out need not be what storage names, if that
+// took a hint and reported a failure.
+func (b *Broker) fly(ctx context.Context, l ledger, src Source, f *flight) (replaced []string, err error) {
 	previous, err := l.current(ctx, src.Share)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	if previous.SessionID != "" && previous.Source == src.Fingerprint && !f.background {
 		if found, err := b.adopt(ctx, l, src.Share, previous); found || err != nil {
-			return "", err
+			return nil, err
 		}
 	}
+	handedOut := b.handedOut(src.Share)
 	var id string
 	err = b.untilLiving(ctx, src.RequestTimeout, func() bool { return b.wanted(src.Share, f) }, func(began int) error {
 		fresh, err := b.exchange(ctx, src)
@@ -179,10 +182,25 @@ func (b *Broker) fly(ctx context.Context, l ledger, src Source, f *flight) (repl
 		defer b.letGo(e)
 		return b.install(ctx, l, src, e, fresh, f, began)
 	})
-	if err != nil || previous.SessionID == id {
-		return "", err
+	if err != nil {
+		return nil, err
 	}
-	return previous.SessionID, nil
+	for _, old := range []string{previous.SessionID, handedOut} {
+		if old != "" && old != id && !slices.Contains(replaced, old) {
+			replaced = append(replaced, old)
+		}
+	}
+	return replaced, nil
+}
+
+// handedOut returns the ID of the session that memory has as the current one.
+func (b *Broker) handedOut(share string) string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if p := b.pools[share]; p != nil {
+		return p.current.SessionID
+	}
+	return ""
 }
 
 // adopt makes the session current that storage names, if it fits.

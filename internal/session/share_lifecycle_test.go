@@ -104,17 +104,6 @@ func TestRetireDuringARefresh(t *testing.T) {
 	f.wantNothingLeft()
 }
 
-func TestInstallThatFailsTwice(t *testing.T) {
-	f := newSharedFixture(t)
-	f.logoutsFail()
-	f.storage.writesLeft.Store(2) // the session is recorded, but not made current
-	if _, err := f.broker.Issue(t.Context(), f.storage, f.source); !errors.Is(err, errStorage) {
-		t.Fatalf("got %v, want the storage error", err)
-	}
-	f.recover()
-	f.wantNothingLeft()
-}
-
 // A reader of new settings must not get the failure of the old ones.
 func TestFailureOfASourceThatWasChanged(t *testing.T) {
 	f := newSharedFixture(t)

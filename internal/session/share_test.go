@@ -320,53 +320,6 @@ func TestReadersThatLeaveAColdRole(t *testing.T) {
 	f.wantOnlyCurrent()
 }
 
-func TestSharedIssueLeaksNothingWhenStorageFails(t *testing.T) {
-	forEveryWrite(t, func(t *testing.T, f *fixture) bool {
-		f.source.Share, f.source.Fingerprint = "roles/r", "made from this"
-		lease, err := f.broker.Issue(t.Context(), f.storage, f.source)
-		f.storage.heal()
-		if err != nil {
-			lease = f.issue() // the next read works
-		}
-		f.release(lease)
-		f.settle()
-		f.maintain()
-		if stats := f.server.Stats(); stats.Alive != 0 {
-			t.Errorf("sessions left at workfront: got %+v, want none alive", stats)
-		}
-		f.clock.Advance(2 * time.Hour)
-		f.maintain()
-		f.wantOnlyCurrent()
-		return err != nil
-	})
-}
-
-func TestSharedReleaseCanBeRepeated(t *testing.T) {
-	for _, carriedOut := range []bool{false, true} {
-		for n := int64(0); ; n++ {
-			f := newSharedFixture(t)
-			leases := []*session.Lease{f.issue(), f.issue(), f.issue()}
-			f.storage.afterWrite.Store(carriedOut)
-			f.storage.writesLeft.Store(n)
-			failed := false
-			for _, l := range leases {
-				failed = f.broker.Release(t.Context(), f.storage, l.SessionID, l.ID) != nil || failed
-			}
-			f.storage.heal()
-			for _, l := range leases {
-				f.release(l)
-			}
-			f.wantAlive(leases[0], false)
-			f.clock.Advance(2 * time.Hour)
-			f.maintain()
-			f.wantOnlyCurrent()
-			if !failed {
-				break
-			}
-		}
-	}
-}
-
 // What a read and a revocation cost must not grow with the number of leases on the session.
 func TestCostDoesNotGrowWithLeases(t *testing.T) {
 	cost := func(leases int) (read, revoke int64) {

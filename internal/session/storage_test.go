@@ -105,48 +105,6 @@ func TestIssueLeaksNothingWhenStorageAndLogoutFail(t *testing.T) {
 	})
 }
 
-// A clean-up must not log out a session that the ledger holds for another lease.
-func TestFailedReissueSparesTheOtherLease(t *testing.T) {
-	states := map[string]func(f *fixture) *session.Lease{
-		"active": (*fixture).issue,
-		"parked": (*fixture).park,
-	}
-	for name, prepare := range states {
-		t.Run(name, func(t *testing.T) {
-			for _, carriedOut := range []bool{false, true} {
-				for n := int64(0); ; n++ {
-					f := newFixtureWithTTL(t, 4*time.Hour)
-					f.behave(func(b *workfronttest.Behaviour) { b.SameSession, b.ExpiresIn = true, pointer("7200") })
-					first := prepare(f)
-					f.clock.Advance(time.Hour) // so that the end, and the place in the index, moves
-					f.storage.afterWrite.Store(carriedOut)
-					f.storage.writesLeft.Store(n)
-					second, err := f.broker.Issue(t.Context(), f.storage, f.source)
-					f.storage.heal()
-					if err == nil {
-						f.release(second)
-					}
-					if name == "active" {
-						f.wantAlive(first, true)
-						f.release(first)
-					}
-					f.clock.Advance(time.Minute)
-					f.maintain()
-					if stats := f.server.Stats(); err == nil && stats.Alive != 0 {
-						t.Errorf("write %d: sessions left at workfront: got %+v, want none alive", n+1, stats)
-					}
-					f.clock.Advance(24 * time.Hour)
-					f.maintain()
-					f.wantEmptyLedger()
-					if err == nil {
-						break
-					}
-				}
-			}
-		})
-	}
-}
-
 func TestUnreadableLedgerKeepsTheSessionForLater(t *testing.T) {
 	for _, held := range []bool{false, true} {
 		t.Run(fmt.Sprintf("held by a lease %t", held), func(t *testing.T) {
@@ -171,54 +129,6 @@ func TestUnreadableLedgerKeepsTheSessionForLater(t *testing.T) {
 			}
 			f.wantEmptyLedger()
 		})
-	}
-}
-
-// Vault repeats a revocation that failed, so each must be able to go on where the one before stopped.
-func TestReleaseCanBeRepeated(t *testing.T) {
-	shapes := map[string]func(f *fixture){
-		"logged out": func(*fixture) {},
-		"parked": func(f *fixture) {
-			f.server.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointLogout, Status: 500})
-		},
-	}
-	for name, prepare := range shapes {
-		for _, leases := range []int{1, 3} {
-			t.Run(fmt.Sprintf("%s, %d leases", name, leases), func(t *testing.T) {
-				for n := int64(0); ; n++ {
-					f := newFixture(t)
-					f.behave(func(b *workfronttest.Behaviour) { b.SameSession = true })
-					var all []*session.Lease
-					for range leases {
-						all = append(all, f.issue())
-					}
-					prepare(f)
-					f.storage.writesLeft.Store(n)
-					failed := false
-					for _, l := range all {
-						if err := f.broker.Release(t.Context(), f.storage, l.SessionID, l.ID); err != nil {
-							failed = true
-						}
-					}
-					f.storage.heal()
-					for _, l := range all {
-						f.release(l)
-					}
-					f.server.ClearFaults()
-					f.clock.Advance(time.Minute)
-					f.maintain()
-					if stats := f.server.Stats(); stats.Alive != 0 {
-						t.Errorf("write %d: got %+v, want no session alive", n+1, stats)
-					}
-					f.clock.Advance(2 * time.Hour)
-					f.maintain()
-					f.wantEmptyLedger()
-					if !failed {
-						break
-					}
-				}
-			})
-		}
 	}
 }
 

@@ -137,23 +137,6 @@ func TestLeaseThatWasNotHandedOutIsTakenBackLater(t *testing.T) {
 	f.wantNothingLeft()
 }
 
-func TestTrialThatCanBeNeitherLoggedOutNorParked(t *testing.T) {
-	for n := range int64(3) {
-		f := newFixture(t)
-		trial, err := f.broker.Try(t.Context(), f.source)
-		if err != nil {
-			t.Fatal(err)
-		}
-		f.logoutsFail()
-		f.storage.writesLeft.Store(n)
-		if _, err := trial.End(t.Context(), f.storage); err == nil {
-			t.Error("got no error")
-		}
-		f.recover()
-		f.wantNothingLeft()
-	}
-}
-
 func TestTrialOfAParkedSession(t *testing.T) {
 	f := newFixture(t)
 	f.behave(func(b *workfronttest.Behaviour) { b.SameSession = true })

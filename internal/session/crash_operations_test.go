@@ -1,0 +1,204 @@
+package session_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/vault/sdk/logical"
+
+	"vault-plugin-secrets-workfront/internal/workfronttest"
+)
+
+// newSameSessionFixture is a fixture whose Workfront hands out the same session as long as it lives.
+func newSameSessionFixture(t *testing.T) *fixture {
+	t.Helper()
+	f := newFixtureWithTTL(t, 4*time.Hour)
+	f.behave(func(b *workfronttest.Behaviour) { b.SameSession, b.ExpiresIn = true, pointer("7200") })
+	return f
+}
+
+// read is a read of a token.
+func read(ctx context.Context, f *fixture, s logical.Storage, b *books) error {
+	return b.hold(f.broker.Issue(ctx, s, f.source))
+}
+
+// readOnce prepares a lease that must not suffer.
+func readOnce(f *fixture, b *books) { b.held = append(b.held, f.issue()) }
+
+// revokeOne has Vault revoke the lease that comes next.
+func revokeOne(ctx context.Context, f *fixture, s logical.Storage, b *books) error {
+	l := b.revoked[0]
+	return f.broker.Release(ctx, s, l.SessionID, l.ID)
+}
+
+// revokeAll has Vault revoke all leases that it is to revoke, whatever becomes of each.
+func revokeAll(ctx context.Context, f *fixture, s logical.Storage, b *books) (last error) {
+	for _, l := range b.revoked {
+		if err := f.broker.Release(ctx, s, l.SessionID, l.ID); err != nil {
+			last = err
+		}
+	}
+	return last
+}
+
+func maintain(ctx context.Context, f *fixture, s logical.Storage, _ *books) error {
+	return f.broker.Maintain(ctx, s)
+}
+
+func terminate(ctx context.Context, f *fixture, s logical.Storage, b *books) error {
+	return f.broker.Terminate(ctx, s, b.revoked[0].SessionID)
+}
+
+func retire(ctx context.Context, f *fixture, s logical.Storage, _ *books) error {
+	return f.broker.Retire(ctx, s, f.source.Share)
+}
+
+// unleased prepares a current session that nobody leases: a replacement that nobody has read yet.
+func unleased(f *fixture, _ *books) {
+	first := f.issue()
+	f.clock.Advance(25 * time.Minute)
+	second := f.issue()
+	f.broker.AwaitBackground()
+	f.release(first)
+	f.release(second)
+}
+
+// toRevoke prepares so many leases that Vault is to revoke.
+func toRevoke(n int) func(f *fixture, b *books) {
+	return func(f *fixture, b *books) {
+		for range n {
+			b.revoked = append(b.revoked, f.issue())
+		}
+	}
+}
+
+// inTurn does one preparation after the other.
+func inTurn(all ...func(f *fixture, b *books)) func(f *fixture, b *books) {
+	return func(f *fixture, b *books) {
+		for _, do := range all {
+			do(f, b)
+		}
+	}
+}
+
+func logoutsFail(f *fixture, _ *books) { f.logoutsFail() }
+
+func sourceChanges(f *fixture, _ *books) { f.source.Fingerprint = "changed" }
+
+func pass(d time.Duration) func(f *fixture, b *books) {
+	return func(f *fixture, _ *books) { f.clock.Advance(d) }
+}
+
+// try is what proves new settings.
+func try(ctx context.Context, f *fixture, s logical.Storage, _ *books) error {
+	trial, err := f.broker.Try(ctx, f.source)
+	if err != nil {
+		return err
+	}
+	_, err = trial.End(ctx, s)
+	return err
+}
+
+// stray prepares a session that could be neither stored nor logged out.
+func stray(f *fixture, b *books) {
+	f.logoutsFail()
+	f.storage.writesLeft.Store(0)
+	_ = read(f.t.Context(), f, f.storage, b)
+	f.storage.heal()
+	f.clock.Advance(time.Minute)
+}
+
+func parked(f *fixture, _ *books) { f.park() }
+
+var operations = []operation{
+	{name: "fresh session", fixture: newFixture, do: read, before: []int{1, 1}, after: []int{1, 1}},
+	{name: "fresh session, logouts fail", fixture: newFixture, prepare: logoutsFail, do: read, before: []int{1, 1}, after: []int{1, 1}},
+	{
+		name: "session handed out again that is leased", fixture: newSameSessionFixture, prepare: inTurn(readOnce, pass(time.Hour)), do: read,
+		before: []int{0, 0, 1, 1}, after: []int{0, 1, 1, 1},
+	},
+	{
+		name: "session handed out again that is parked", fixture: newSameSessionFixture, prepare: inTurn(parked, pass(time.Hour)), do: read,
+		before: []int{0, 0, 0, 1, 1}, after: []int{0, 0, 1, 1, 1},
+	},
+
+	{name: "first read of a share", fixture: newSharedFixture, do: read, before: []int{1, 1, 1, 0}, after: []int{1, 1, 0, 1}},
+	{
+		name: "first read of a share, logouts fail", fixture: newSharedFixture, prepare: logoutsFail, do: read,
+		before: []int{1, 1, 1, 0}, after: []int{1, 1, 0, 1},
+	},
+	{name: "further read of a share", fixture: newSharedFixture, prepare: readOnce, do: read, before: []int{0}, after: []int{1}},
+	{
+		name: "further read of a share by a new process", fixture: newSharedFixture,
+		prepare: inTurn(readOnce, func(f *fixture, _ *books) { f.settle() }), do: read, before: []int{0}, after: []int{1},
+	},
+	{
+		name: "refresh", fixture: newSharedFixture, prepare: inTurn(readOnce, pass(25*time.Minute)), do: read,
+		before: []int{0, 1, 1, 1}, after: []int{1, 1, 1, 0},
+	},
+	{
+		name: "replacement of a leased session", fixture: newSharedFixture, prepare: inTurn(readOnce, sourceChanges), do: read,
+		before: []int{1, 1, 1, 0}, after: []int{1, 1, 0, 1},
+	},
+	{
+		name: "replacement of an unleased session", fixture: newSharedFixture, prepare: inTurn(unleased, sourceChanges),
+		do: func(ctx context.Context, f *fixture, s logical.Storage, b *books) error {
+			afterwards := &hookStorage{Storage: s, before: func(op, key string) error {
+				if op == "put" && strings.HasPrefix(key, "lease/") {
+					f.broker.AwaitBackground() // the logout of the one before, which no reader waits for
+				}
+				return nil
+			}}
+			return read(ctx, f, afterwards, b)
+		},
+		before: []int{1, 1, 1, 0, 0, 0}, after: []int{1, 1, 1, 0, 0, 1},
+	},
+	{
+		name: "replacement of a session ended by someone else", fixture: newSharedFixture,
+		prepare: inTurn(toRevoke(2), func(f *fixture, b *books) { f.server.EndSession(b.revoked[0].Token) }, pass(time.Minute)),
+		do: func(ctx context.Context, f *fixture, s logical.Storage, b *books) error {
+			l, err := f.broker.Issue(ctx, s, f.source)
+			if err == nil {
+				b.revoked = append(b.revoked, l)
+			}
+			return err
+		},
+		repeats: true, before: []int{0, 0, 0, 0, 0, 0, 1, 1, 1}, after: []int{0, 0, 0, 0, 0, 0, 1, 1, 0},
+	},
+
+	{name: "revocation of the only lease", fixture: newFixture, prepare: toRevoke(1), do: revokeOne},
+	{name: "revocation of the first lease of many", fixture: newSameSessionFixture, prepare: inTurn(toRevoke(1), readOnce, readOnce), do: revokeOne},
+	{name: "revocation of a later lease of many", fixture: newSameSessionFixture, prepare: inTurn(readOnce, toRevoke(1), readOnce), do: revokeOne},
+	{name: "revocation of all leases", fixture: newSameSessionFixture, prepare: toRevoke(3), do: revokeAll},
+	{name: "revocation of all leases of a share", fixture: newSharedFixture, prepare: toRevoke(3), do: revokeAll},
+	{name: "revocation that parks", fixture: newFixture, prepare: inTurn(toRevoke(1), logoutsFail), do: revokeOne},
+	{name: "revocation of all leases that parks", fixture: newSameSessionFixture, prepare: inTurn(toRevoke(3), logoutsFail), do: revokeAll},
+	{name: "revocation of all leases of a share that parks", fixture: newSharedFixture, prepare: inTurn(toRevoke(3), logoutsFail), do: revokeAll},
+
+	{name: "retry of the parked", fixture: newFixture, prepare: inTurn(parked, pass(time.Minute)), do: maintain},
+	{name: "end of the parked", fixture: newFixture, prepare: inTurn(parked, pass(31*time.Minute)), do: maintain},
+	{
+		name: "settling of a stray", fixture: newFixture, prepare: inTurn(stray, func(f *fixture, _ *books) { f.server.ClearFaults() }), do: maintain,
+		before: []int{1, 1, 0, 0}, after: []int{1, 1, 0, 0},
+	},
+	{
+		name: "settling of a stray that parks", fixture: newFixture, prepare: stray, do: maintain,
+		before: []int{1, 1, 1, 1}, after: []int{1, 1, 1, 0},
+	},
+	{name: "end of leased sessions", fixture: newFixture, prepare: inTurn(toRevoke(2), pass(45*time.Minute)), do: maintain},
+	{name: "end of a shared session", fixture: newSharedFixture, prepare: inTurn(toRevoke(3), pass(45*time.Minute)), do: maintain},
+	{name: "assumed end of a session", fixture: func(t *testing.T) *fixture {
+		f := newFixtureWithTTL(t, 4*time.Hour)
+		f.behave(func(b *workfronttest.Behaviour) { b.ExpiresIn = pointer(workfronttest.OmitExpiresIn) })
+		return f
+	}, prepare: inTurn(toRevoke(1), pass(45*time.Minute)), do: maintain},
+
+	{name: "termination", fixture: newSharedFixture, prepare: toRevoke(3), do: terminate, repeats: true},
+	{name: "termination that parks", fixture: newSharedFixture, prepare: inTurn(toRevoke(3), logoutsFail), do: terminate, repeats: true},
+	{name: "end of sharing, leased", fixture: newSharedFixture, prepare: readOnce, do: retire, repeats: true},
+	{name: "end of sharing, unleased", fixture: newSharedFixture, prepare: unleased, do: retire, repeats: true},
+	{name: "end of sharing, unleased, parks", fixture: newSharedFixture, prepare: inTurn(unleased, logoutsFail), do: retire, repeats: true},
+	{name: "trial that parks", fixture: newFixture, prepare: logoutsFail, do: try, before: []int{1, 1}, after: []int{1, 0}},
+}
