@@ -49,6 +49,7 @@ func TestMain(m *testing.M) {
 	allowWaiting()
 	code := m.Run()
 	printMeasurements()
+	printAttacks()
 	stopAllVaults()
 	if err := errors.Join(searchEverything()...); err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -217,17 +217,19 @@ const maxIdle = 128
 
 // Transport reaches the server, whatever host a request names.
 func (s *Server) Transport() http.RoundTripper {
-	network, address := "unix", s.socket()
-	if s.options.Raft != nil {
-		network, address = "tcp", s.options.Raft.Address
-	}
 	return &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, network, address)
-		},
+		DialContext:         func(ctx context.Context, _, _ string) (net.Conn, error) { return s.Dial(ctx) },
 		MaxIdleConnsPerHost: maxIdle,
 		IdleConnTimeout:     time.Minute,
 	}
+}
+
+// Dial opens a connection to the server.
+func (s *Server) Dial(ctx context.Context) (net.Conn, error) {
+	if raft := s.options.Raft; raft != nil {
+		return new(net.Dialer).DialContext(ctx, "tcp", raft.Address)
+	}
+	return new(net.Dialer).DialContext(ctx, "unix", s.socket())
 }
 
 // Stop ends the process, and with it the plugins.
