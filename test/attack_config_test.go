@@ -100,7 +100,7 @@ func TestAttackMove(t *testing.T) {
 	}
 	// The same address in another spelling is no other address.
 	m.write(t, "config", field("base_url", strings.ToUpper(here)+"/"))
-	v.unharmed(t)
+	v.unchanged(t)
 }
 
 // hostTricks look like a host of Workfront's, or like none.
@@ -147,7 +147,7 @@ func TestAttackHost(t *testing.T) {
 		v.change(t, attacker, "with a secret: "+host, "base_url", map[string]any{"base_url": host, "client_secret": canaryMark + "made-up"})
 	}
 	m.write(t, "config", map[string]any{"base_url": "HTTPS://ACME.MY.WORKFRONT.COM:443/"}) // the same address
-	v.unharmed(t)
+	v.unchanged(t)
 }
 
 // TestAttackProxy: no field names a proxy, a redirect or a second host, on any path. What is no field is ignored, and said.
@@ -216,5 +216,5 @@ func TestAttackConcurrentMove(t *testing.T) {
 		v.lends(t)
 	}
 	going.Wait()
-	v.unharmed(t)
+	v.unchanged(t)
 }
