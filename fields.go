@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/hashicorp/go-secure-stdlib/parseutil"
@@ -180,7 +181,7 @@ func setText(name string, target *string, maxLength int, required bool) setter {
 			return badField(name, "must not be empty")
 		case len(text) > maxLength:
 			return badField(name, "is longer than %d characters; check it for a slip in pasting", maxLength)
-		case !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }):
+		case !utf8.ValidString(text) || strings.ContainsFunc(text, isControl):
 			return badField(name, "holds a line break or another control character; check how it was passed "+
 				"(a value read by @file ends in a line break if the file does)")
 		case text != strings.TrimSpace(text):
@@ -189,6 +190,12 @@ func setText(name string, target *string, maxLength int, required bool) setter {
 		*target = text
 		return nil
 	}
+}
+
+// isControl finds what forges lines of a log, moves the cursor of a terminal or turns text round: the control characters of
+// ASCII and of ISO 6429 (C1), Unicode's line ends and its marks of direction.
+func isControl(r rune) bool {
+	return unicode.In(r, unicode.Cc, unicode.Zl, unicode.Zp, unicode.Bidi_Control)
 }
 
 // setDuration takes a duration between low and high. 0 is accepted only if low is 0.
