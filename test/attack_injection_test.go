@@ -36,13 +36,24 @@ func TestAttackInjection(t *testing.T) {
 	attacker := m.clientWith(t, `path "`+m.path+`/*" { capabilities = ["create", "read", "update", "patch"] }`)
 	for name, text := range breaks {
 		for _, c := range []struct{ path, field, value string }{
-			{"config", "base_url", "https://acme.my.workfront.com" + text + forged}, {"config", "client_id", w.app.ClientID + text + forged},
-			{"config", "client_secret", canaryMark + text + forged}, {"config", "customer_id", w.app.CustomerID + text + forged},
-			{"config", "user_id", w.user.ID + text + forged}, {"config", "key", "default" + text + forged}, {"config", "api_version", "v22.0" + text + forged},
-			{"config", "ttl", "5m" + text + forged}, {"config", "allow_custom_host", "true" + text + forged}, {"config", "ca_cert", text + forged},
-			{"roles/mine", "user_id", w.user.ID + text + forged}, {"roles/mine", "key", "default" + text + forged}, {"roles/mine", "description", "a" + text + forged},
-			{"roles/new", "description", "a" + text + forged}, {"keys/new/generate", "common_name", "a" + text + forged},
-			{"keys/new/import", "private_key", text + forged}, {"check", "role", "mine" + text + forged}, {"check", "key", "default" + text + forged},
+			{"config", "base_url", "https://acme.my.workfront.com" + text + forged},
+			{"config", "client_id", w.app.ClientID + text + forged},
+			{"config", "client_secret", canaryMark + text + forged},
+			{"config", "customer_id", w.app.CustomerID + text + forged},
+			{"config", "user_id", w.user.ID + text + forged},
+			{"config", "key", "default" + text + forged},
+			{"config", "api_version", "v22.0" + text + forged},
+			{"config", "ttl", "5m" + text + forged},
+			{"config", "allow_custom_host", "true" + text + forged},
+			{"config", "ca_cert", text + forged},
+			{"roles/mine", "user_id", w.user.ID + text + forged},
+			{"roles/mine", "key", "default" + text + forged},
+			{"roles/mine", "description", "a" + text + forged},
+			{"roles/new", "description", "a" + text + forged},
+			{"keys/new/generate", "common_name", "a" + text + forged},
+			{"keys/new/import", "private_key", text + forged},
+			{"check", "role", "mine" + text + forged},
+			{"check", "key", "default" + text + forged},
 		} {
 			v.glance(t, c.path+" "+c.field+" "+name, func(t *testing.T) {
 				_, err := attacker.Logical().Write(m.path+"/"+c.path, field(c.field, c.value))

@@ -29,10 +29,19 @@ func TestAttackReadKey(t *testing.T) {
 		"metrics", "storage/keys/default", "current/config", "session/" + sessionID(lease), "lease/" + sessionID(lease), "token/mine/keys/default", ".well-known/keys",
 	} {
 		for _, r := range []rawRequest{
-			{method: "GET"}, {method: "LIST"}, {method: "DELETE"}, {method: "HEAD"}, {method: "OPTIONS"}, {method: "SCAN"}, {method: "TRACE"},
-			{method: "PUT", body: `{"exportable":true}`}, {method: "POST", body: `{"export":true,"private_key":null}`},
+			{method: "GET"},
+			{method: "LIST"},
+			{method: "DELETE"},
+			{method: "HEAD"},
+			{method: "OPTIONS"},
+			{method: "SCAN"},
+			{method: "TRACE"},
+			{method: "PUT", body: `{"exportable":true}`},
+			{method: "POST", body: `{"export":true,"private_key":null}`},
 			{method: "PATCH", body: `{"exportable":true,"private_key":""}`, header: patchHeader},
-			{method: "GET", path: "?help=1"}, {method: "GET", path: "?list=true"}, {method: "GET", path: "?exportable=true&type=private&client_secret=true"},
+			{method: "GET", path: "?help=1"},
+			{method: "GET", path: "?list=true"},
+			{method: "GET", path: "?exportable=true&type=private&client_secret=true"},
 		} {
 			name := r.method + " " + path + r.path
 			if ends[name] || strings.HasSuffix(path, sessionID(lease)) && r.method == "DELETE" {
