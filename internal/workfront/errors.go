@@ -104,19 +104,33 @@ func errorMessage(body []byte, secrets ...string) (message string, found bool) {
 // before it is cut, so that no part of one is left, and control characters (which forge log lines and move
 // cursors) become spaces.
 func clean(s string, secrets ...string) string {
+	s = oneLine(jwtLike.ReplaceAllString(without(s, secrets), "[removed]"))
+	// Other white space may have hidden a secret that holds a space.
+	lines := make([]string, len(secrets))
+	for i, secret := range secrets {
+		lines[i] = oneLine(secret)
+	}
+	return cut(without(s, lines))
+}
+
+func without(s string, secrets []string) string {
 	for _, secret := range secrets {
 		if secret != "" {
 			s = strings.ReplaceAll(s, secret, "[removed]")
 		}
 	}
-	s = jwtLike.ReplaceAllString(s, "[removed]")
+	return s
+}
+
+// oneLine leaves single spaces of all that is not printable.
+func oneLine(s string) string {
 	s = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || !unicode.IsPrint(r) {
+		if !unicode.IsPrint(r) {
 			return ' '
 		}
 		return r
 	}, s)
-	return cut(strings.Join(strings.Fields(s), " "))
+	return strings.Join(strings.Fields(s), " ")
 }
 
 func cut(s string) string {

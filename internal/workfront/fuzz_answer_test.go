@@ -102,6 +102,7 @@ func FuzzExchangeAnswer(f *testing.F) {
 		{ok, "text/{secret escaped}; x={assertion}", `{`},
 		{200, kind, `{"error":"invalid_grant","error_description":"{assertion} and {secret quoted}"}`},
 		{201, kind, `{"error":"x","message":"` + strings.Repeat("x", 290) + `{secret quoted}"}`},
+		{204, kind, `{"message":"` + strings.ReplaceAll(clientSecret, ` "`, `\t\"`) + `"}`},
 		{107, "", ``},
 		{229, "", `{}`},
 		{303, kind, `[null]`},

@@ -74,6 +74,9 @@ var echoes = []struct {
 		}
 		answer(w, 400, `{"message":"`+b.String()+`"}`)
 	}},
+	{"message with other white space", func(w http.ResponseWriter, sent string) {
+		answer(w, 400, object("message", strings.ReplaceAll(sent, " ", "\t\n ")))
+	}},
 	{"unknown member", func(w http.ResponseWriter, sent string) { answer(w, 400, object("request", sent)) }},
 	{"text", func(w http.ResponseWriter, sent string) { answer(w, 400, sent, "Content-Type", "text/plain") }},
 	{"text of 200", func(w http.ResponseWriter, sent string) { answer(w, 200, sent, "Content-Type", "text/plain") }},
