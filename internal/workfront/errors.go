@@ -55,49 +55,52 @@ const maxMessage = 300
 // A JWT begins with the base64url of `{"`, in each of its first two parts.
 var jwtLike = regexp.MustCompile(`eyJ[A-Za-z0-9_-]*(\.[A-Za-z0-9_-]*)*`)
 
-// refusal is what error bodies are known to look like: Workfront's API ({"error": {"class", "message"}}) and
-// OAuth 2 ({"error": "…", "error_description": "…"}, RFC 6749 section 5.2). How the exchange words its own is
-// not documented.
-type refusal struct {
-	Error       json.RawMessage `json:"error"`
-	Description string          `json:"error_description"`
-	Message     string          `json:"message"`
+// members reads a JSON object as Workfront's own client, which is JavaScript, would: names are exact, and of two members with
+// the same name the last counts. Decoded into a struct, a name in other letters would do, and could hide the right one.
+func members(body []byte) (map[string]json.RawMessage, error) {
+	var m map[string]json.RawMessage
+	err := json.Unmarshal(body, &m)
+	return m, err
 }
 
-// errorMessage returns the readable part of an error body, without any of secrets, and whether the body holds
-// an error at all. Only known fields of a JSON object are read: the rest could be anything.
+// errorMessage returns the readable part of an error body, without any of secrets, and whether the body holds an error
+// at all. Error bodies are known to look like Workfront's API ({"error": {"class", "message"}}) or OAuth 2
+// ({"error": "…", "error_description": "…"}, RFC 6749 section 5.2). How the exchange words its own is not documented.
+// Only known members of a JSON object are read: the rest could be anything.
 func errorMessage(body []byte, secrets ...string) (message string, found bool) {
-	var r refusal
-	// A field of another type than expected leaves the others readable.
-	if err := json.Unmarshal(body, &r); err != nil {
-		var typeErr *json.UnmarshalTypeError
-		if !errors.As(err, &typeErr) {
-			return "", false
-		}
+	said, err := members(body)
+	if err != nil {
+		return "", false
 	}
 	var parts []string
 	// Some servers send an empty member with a success.
-	found = !slices.Contains([]string{"", "null", `""`, "false"}, string(r.Error))
+	found = !slices.Contains([]string{"", "null", `""`, "false"}, string(said["error"]))
 	if found {
-		var text string
 		var object struct {
 			Class   string `json:"class"`
 			Message string `json:"message"`
 		}
-		if json.Unmarshal(r.Error, &text) == nil {
-			parts = append(parts, text)
-		} else if json.Unmarshal(r.Error, &object) == nil {
+		if json.Unmarshal(said["error"], &object) == nil {
 			parts = append(parts, object.Class, object.Message)
+		} else {
+			parts = append(parts, stringOf(said["error"]))
 		}
 	}
-	parts = append(parts, r.Description, r.Message)
-	var said []string
+	parts = append(parts, stringOf(said["error_description"]), stringOf(said["message"]))
+	var readable []string
 	for _, p := range parts {
 		if p = clean(p, secrets...); p != "" {
-			said = append(said, p)
+			readable = append(readable, p)
 		}
 	}
-	return cut(strings.Join(said, ": ")), found
+	return cut(strings.Join(readable, ": ")), found
+}
+
+// stringOf returns a JSON string, or "" for anything else.
+func stringOf(raw json.RawMessage) string {
+	var s string
+	_ = json.Unmarshal(raw, &s)
+	return s
 }
 
 // clean makes text from outside fit for a log line or an error: secrets and anything like a JWT are taken out

@@ -78,26 +78,26 @@ func parseSession(a *answer, secrets []string) (*Session, error) {
 	}
 	// Adobe documents the answer for the sibling endpoint of the code flow. Members are read one by one,
 	// because what they hold here is not documented: an odd one must not spoil the others.
-	var members map[string]json.RawMessage
-	if err := json.Unmarshal(a.body, &members); err != nil {
+	said, err := members(a.body)
+	if err != nil {
 		return nil, notJSON(a.Response)
 	}
-	var token, tokenType string
-	if json.Unmarshal(members["access_token"], &token) != nil || token == "" {
+	token := stringOf(said["access_token"])
+	if token == "" {
 		return nil, &UnavailableError{Reason: "its answer holds no access_token"}
 	}
 	if err := checkToken(token); err != nil {
 		return nil, &UnavailableError{Reason: err.Error()}
 	}
-	_ = json.Unmarshal(members["token_type"], &tokenType) // informative only
-	if tokenType = clean(tokenType, append(secrets, token)...); tokenType == "" {
+	tokenType := clean(stringOf(said["token_type"]), append(secrets, token)...) // informative only
+	if tokenType == "" {
 		tokenType = "sessionID"
 	}
 	return &Session{
 		Token:     token,
 		TokenType: tokenType,
 		SentAt:    a.sentAt,
-		ExpiresIn: parseExpiresIn(members["expires_in"]),
+		ExpiresIn: parseExpiresIn(said["expires_in"]),
 	}, nil
 }
 

@@ -2,7 +2,6 @@ package workfront
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -48,12 +47,9 @@ func (c *Client) logout(ctx context.Context, token, apiVersion string, maxRetrie
 		return statusError(a.Response, a.body, token)
 	}
 	// Workfront's own JavaScript client takes only this for done, and an error member for a failure.
-	var said struct {
-		Data struct {
-			Success bool `json:"success"`
-		} `json:"data"`
-	}
-	if _, failed := errorMessage(a.body, token); failed || json.Unmarshal(a.body, &said) != nil || !said.Data.Success {
+	said, _ := members(a.body)
+	data, _ := members(said["data"])
+	if _, failed := errorMessage(a.body, token); failed || string(data["success"]) != "true" {
 		return ErrUnclearLogout
 	}
 	return nil
