@@ -3,6 +3,8 @@
 package main
 
 import (
+	"io"
+	"log"
 	"os"
 
 	"github.com/hashicorp/go-hclog"
@@ -11,6 +13,9 @@ import (
 )
 
 func main() {
+	// net/http writes what a server sends beyond its answer to Go's standard log, and so into Vault's. It may be an echo of
+	// the client secret.
+	log.SetOutput(io.Discard)
 	logger := hclog.New(&hclog.LoggerOptions{Output: os.Stderr, JSONFormat: true})
 	if err := serve(os.Args[1:]); err != nil {
 		logger.Error("plugin stopped", "error", err)
