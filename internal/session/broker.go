@@ -52,6 +52,7 @@ type Broker struct {
 	pools    map[string]*pool  // by Source.Share
 	strays   map[stray]*Record // what is to be taken back or logged out, and storage did not take
 	endings  endings
+	warnedAt time.Time // when the log was last warned of a session that was parked
 	closed   bool
 }
 

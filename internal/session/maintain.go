@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/vault/sdk/logical"
@@ -32,7 +33,11 @@ func (r *Record) retryUntil() time.Time {
 // Maintain drops sessions whose end has passed and tries again to log out what is parked. What it costs follows
 // those, not the number of live sessions. On storage that cannot be written it does nothing.
 func (b *Broker) Maintain(ctx context.Context, storage logical.Storage) error {
-	l := ledger{storage}
+	b.endpoints.forgive() // what is parked is to be tried now: the next run is a minute away
+	return b.maintain(ctx, ledger{storage})
+}
+
+func (b *Broker) maintain(ctx context.Context, l ledger) error {
 	buckets, err := l.endedBuckets(ctx, b.now())
 	if err != nil {
 		return err
@@ -83,39 +88,56 @@ func (b *Broker) dropEnded(ctx context.Context, l ledger, bucket string) error {
 	})
 }
 
-// retryParked logs parked sessions out.
+// retryParked logs parked sessions out. The log is told of the sums, because there can be thousands.
 func (b *Broker) retryParked(ctx context.Context, l ledger, ids []string) error {
-	return b.each(ctx, l, ids, func(ctx context.Context, e *entry) error {
+	var finished, givenUp, remaining atomic.Int64
+	err := b.each(ctx, l, ids, func(ctx context.Context, e *entry) error {
 		r := e.record
 		if r == nil || r.State != StateLogoutPending {
 			return l.delete(ctx, parkedPrefix+e.id)
 		}
 		if !b.now().Before(r.retryUntil()) {
-			b.logger.Warn("session given up: it could not be logged out in time", "session_id", e.id, "base_url", r.Endpoint.BaseURL,
+			b.logger.Debug("session given up: it could not be logged out in time", "session_id", e.id, "base_url", r.Endpoint.BaseURL,
 				"parked_at", r.ParkedAt.Format(time.RFC3339))
+			givenUp.Add(1)
 			return b.remove(ctx, l, e)
 		}
 		if err := b.logout(ctx, r); err != nil {
 			b.logger.Debug("session still not logged out", "session_id", e.id, "base_url", r.Endpoint.BaseURL, "error", err)
+			remaining.Add(1)
 			return nil
 		}
 		b.noteEnded(e.id)
 		if err := b.remove(ctx, l, e); err != nil {
 			return err
 		}
-		b.logger.Info("session logged out that had been kept to be tried again", "session_id", e.id, "base_url", r.Endpoint.BaseURL)
+		b.logger.Debug("session logged out that had been kept to be tried again", "session_id", e.id, "base_url", r.Endpoint.BaseURL)
+		finished.Add(1)
 		b.notify(ctx, r.event(EventLogoutFinished))
 		return nil
 	})
+	if n := finished.Load(); n > 0 {
+		b.logger.Info("sessions logged out that had been kept to be tried again", "sessions", n)
+	}
+	if n := givenUp.Load(); n > 0 {
+		b.logger.Warn("sessions given up: they could not be logged out in time", "sessions", n)
+	}
+	if n := remaining.Load(); n > 0 {
+		b.logger.Warn("sessions still not logged out; they are kept to be tried again", "sessions", n)
+	}
+	return err
 }
 
 // each runs do for each session, several at a time, while it holds the session. What fails for one does not keep the others
-// from their turn.
+// from their turn; the end of ctx does.
 func (b *Broker) each(ctx context.Context, l ledger, ids []string, do func(context.Context, *entry) error) error {
 	var group errgroup.Group
 	group.SetLimit(parallelLogouts)
 	errs := make([]error, len(ids))
 	for i, id := range ids {
+		if ctx.Err() != nil {
+			break
+		}
 		group.Go(func() error {
 			e, err := b.hold(ctx, l, id)
 			if err != nil {
@@ -130,5 +152,5 @@ func (b *Broker) each(ctx context.Context, l ledger, ids []string, do func(conte
 		})
 	}
 	_ = group.Wait()
-	return errors.Join(errs...)
+	return errors.Join(append(errs, ctx.Err())...)
 }

@@ -3,6 +3,7 @@ package session_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -90,6 +91,81 @@ func TestKnownOutageParksAtOnce(t *testing.T) {
 	f.wantAlive(third, false)
 	f.maintain()
 	f.wantEmptyLedger()
+}
+
+// An endpoint that stays down is tried less and less often by revocations, and by each run of the periodic job.
+func TestLongOutageIsTriedLessOften(t *testing.T) {
+	f := newFixture(t)
+	f.server.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointLogout, Status: 500})
+	tried := func(what string, do func()) {
+		t.Helper()
+		before := f.server.Stats().Logouts
+		if do(); f.server.Stats().Logouts == before {
+			t.Errorf("no logout was tried %s", what)
+		}
+	}
+	untried := func(what string, lease *session.Lease) {
+		t.Helper()
+		before := f.server.Stats().Logouts
+		if f.release(lease); f.server.Stats().Logouts != before {
+			t.Errorf("a logout was tried %s", what)
+		}
+	}
+	tried("at first", func() { f.release(f.issue()) })
+	for _, down := range []time.Duration{15 * time.Second, 30 * time.Second, 45 * time.Second, 45 * time.Second} {
+		late := f.issue()
+		f.clock.Advance(down - time.Second)
+		untried(fmt.Sprintf("%s after a failed one", down-time.Second), late)
+		f.clock.Advance(time.Second)
+		tried(fmt.Sprintf("%s after a failed one", down), func() { f.release(f.issue()) })
+	}
+	tried("by the job", f.maintain)
+
+	f.server.ClearFaults()
+	again := f.issue()
+	f.maintain() // which finds it up again
+	f.release(again)
+	f.wantNothingLeft()
+	f.server.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointLogout, Status: 500})
+	tried("in the next outage", func() { f.release(f.issue()) })
+	f.clock.Advance(15 * time.Second)
+	tried("15s after its first", func() { f.release(f.issue()) })
+}
+
+// An outage parks thousands of sessions. The log says so in a few lines, with the cause and the sum.
+func TestLogOfAnOutageIsShort(t *testing.T) {
+	f := newFixture(t)
+	var log logBuffer
+	f.broker = session.NewBroker(session.Options{Now: f.clock.Now, Logger: log.logger()})
+	var leases []*session.Lease
+	for range 20 {
+		leases = append(leases, f.issue())
+	}
+	f.logoutsFail()
+	for _, lease := range leases {
+		f.release(lease)
+	}
+	wantLines := func(level, text string, want int) {
+		t.Helper()
+		n := 0
+		for line := range strings.Lines(log.String()) {
+			if strings.Contains(line, level) && strings.Contains(line, text) {
+				n++
+			}
+		}
+		if n != want {
+			t.Errorf("the log has %d lines %s with %q, want %d:\n%s", n, level, text, want, log.String())
+		}
+	}
+	wantLines("[WARN]", "kept to be tried again", 1)
+	wantLines("[WARN]", "HTTP status 500", 1)
+	wantLines("[DEBUG]", "kept to be tried again", 19)
+	f.maintain()
+	wantLines("[WARN]", "sessions still not logged out; they are kept to be tried again: sessions=20", 1)
+	f.recover()
+	wantLines("[INFO]", "sessions logged out that had been kept to be tried again: sessions=20", 1)
+	wantLines("[WARN]", "", 2)
+	wantLines("[INFO]", "", 1)
 }
 
 func TestSessionPastItsAssumedEndIsNotDroppedUntried(t *testing.T) {
@@ -257,46 +333,6 @@ func TestMaintainReportsStorageFaults(t *testing.T) {
 			f.wantEmptyLedger()
 		})
 	}
-}
-
-func TestCloseTriesOnceMoreAndReports(t *testing.T) {
-	f := newFixture(t)
-	lease := f.park()
-	f.clock.Advance(time.Minute)
-	f.broker.Close(t.Context(), f.storage)
-	f.wantAlive(lease, false)
-	f.wantEmptyLedger()
-}
-
-func TestCloseLogsWhatRemains(t *testing.T) {
-	f := newFixture(t)
-	var log logBuffer
-	f.broker = session.NewBroker(session.Options{Now: f.clock.Now, Logger: log.logger()})
-	lease := f.park()
-	f.server.Suspend()
-	f.broker.Close(t.Context(), f.storage)
-	for _, want := range []string{"sessions=1", "until=" + lease.ExpiresAt.Format(time.RFC3339)} {
-		if !containsAny(log.String(), want) {
-			t.Errorf("log holds no %q:\n%s", want, log.String())
-		}
-	}
-	if containsAny(log.String(), lease.Token) {
-		t.Error("the log holds a session")
-	}
-}
-
-func TestCloseDoesNotWaitWithoutEnd(t *testing.T) {
-	f := newFixture(t)
-	f.server.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointExchange, Hang: workfronttest.HangBeforeHandling})
-	entered := make(chan struct{})
-	f.server.OnEvent(func(workfronttest.Event) { close(entered) })
-	ctx, leave := context.WithCancel(t.Context())
-	defer leave()
-	go func() { _, _ = f.broker.Issue(ctx, f.storage, f.source) }()
-	<-entered
-	cancelled, cancel := context.WithCancel(t.Context())
-	cancel()
-	f.broker.Close(cancelled, f.storage) // returns although the exchange hangs
 }
 
 func TestReleaseEndsWithItsContext(t *testing.T) {

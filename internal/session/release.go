@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/vault/sdk/logical"
 
 	"vault-plugin-secrets-workfront/internal/workfront"
@@ -15,6 +16,8 @@ const (
 	// hold Vault up: it keeps a lock meanwhile that delays a step-down.
 	logoutTimeout = 5 * time.Second
 	logoutRetries = 2
+	// warnEvery is how often the log warns of a session that was parked, at most.
+	warnEvery = time.Minute
 )
 
 // errKnownDown stands for a logout that was not tried.
@@ -148,12 +151,24 @@ func (b *Broker) park(ctx context.Context, l ledger, e *entry, cause error) erro
 	}
 	e.record, e.leases = &parked, make(leaseSet)
 	b.setLeaving(e, false)
-	b.logger.Warn("session could not be logged out and is kept to be tried again", "session_id", e.id, "base_url", parked.Endpoint.BaseURL,
+	b.logger.Log(b.parkedLevel(), "session could not be logged out and is kept to be tried again", "session_id", e.id, "base_url", parked.Endpoint.BaseURL,
 		"until", parked.retryUntil().Format(time.RFC3339), "error", cause)
 	if first {
 		b.notify(ctx, parked.event(EventLogoutParked))
 	}
 	return nil
+}
+
+// parkedLevel is the level at which the log is told that a session was parked. An outage parks thousands: the first is
+// warned of, with the cause, and how many there are is what the periodic job says.
+func (b *Broker) parkedLevel() hclog.Level {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if now := b.now(); now.Sub(b.warnedAt) >= warnEvery {
+		b.warnedAt = now
+		return hclog.Warn
+	}
+	return hclog.Debug
 }
 
 // abandon ends a session that storage did not take. It never got into the hands of a reader.
