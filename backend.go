@@ -74,7 +74,7 @@ func newBackend(conf *logical.BackendConfig, now func() time.Time) *backend {
 		},
 		Invalidate:   b.invalidate,
 		PeriodicFunc: b.periodic,
-		Clean:        func(ctx context.Context) { b.broker.Close(ctx, b.storage) },
+		Clean:        b.clean,
 	}
 	return b
 }
@@ -129,6 +129,12 @@ func orNothing(resp *logical.Response) *logical.Response {
 		return nil
 	}
 	return resp
+}
+
+// clean runs before the backend is unloaded. Vault taints a mount before it disables it, and for nothing else that ends in
+// this call: not to seal, to step down or to reload the plugin.
+func (b *backend) clean(ctx context.Context) {
+	b.broker.Close(ctx, b.storage, b.System().Tainted())
 }
 
 // periodic runs about once a minute, on every node.

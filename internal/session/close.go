@@ -2,9 +2,11 @@ package session
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/hashicorp/vault/sdk/logical"
+	"golang.org/x/sync/errgroup"
 )
 
 // Closing is brief: Vault waits for it when it steps down, and the other mounts of the process wait with it.
@@ -13,10 +15,34 @@ const (
 	closeLogout = 3 * time.Second
 )
 
-// Close finishes what is under way before the plugin is unloaded: it waits briefly for exchanges in flight, and
-// tries once more to log out what is parked. What remains is logged, because if the mount is being disabled, nobody
-// will go on with it.
-func (b *Broker) Close(ctx context.Context, storage logical.Storage) {
+// Close finishes what is under way before the plugin is unloaded: it waits briefly for exchanges in flight, and tries to
+// log out what is parked. Another process or node goes on with what remains, unless the mount is being disabled: then
+// sessions are tried that nobody leases, too, and the log says what stays alive.
+func (b *Broker) Close(ctx context.Context, storage logical.Storage, disabling bool) {
+	b.waitForExchanges(ctx)
+	l := ledger{storage}
+	limited, cancel := context.WithTimeout(ctx, closeLogout)
+	defer cancel()
+	if disabling {
+		b.endpoints.forgive() // it is the last try
+	}
+	err := b.maintain(limited, l)
+	if disabling {
+		err = errors.Join(err, b.retireAll(limited, l))
+	}
+	if err != nil {
+		b.logger.Debug("last maintenance before unloading failed", "error", err)
+	}
+	if disabling {
+		b.lastWords(ctx, l)
+	} else if strays := b.strayRecords(); len(strays) > 0 {
+		b.logger.Warn("sessions that could be neither stored nor logged out are forgotten; they stay alive at workfront until they end",
+			"sessions", len(strays))
+	}
+	b.endpoints.reset()
+}
+
+func (b *Broker) waitForExchanges(ctx context.Context) {
 	b.mu.Lock()
 	b.closed = true
 	b.mu.Unlock()
@@ -33,28 +59,51 @@ func (b *Broker) Close(ctx context.Context, storage logical.Storage) {
 		b.logger.Warn("unloading while exchanges are in flight; their sessions may stay at workfront until they end")
 	case <-ctx.Done():
 	}
-	l := ledger{storage}
-	b.endpoints.forgive() // it is the last try
-	limited, cancel := context.WithTimeout(ctx, closeLogout)
-	defer cancel()
-	if err := b.Maintain(limited, storage); err != nil {
-		b.logger.Debug("last maintenance before unloading failed", "error", err)
-	}
-	remaining, err := l.list(ctx, parkedPrefix)
-	if err == nil && len(remaining) > 0 {
-		b.logger.Warn("sessions are still to be logged out; if this mount is being disabled, they stay alive until they end",
-			"sessions", len(remaining), "until", b.latestEnd(ctx, l, remaining).Format(time.RFC3339))
-	}
-	b.endpoints.reset()
 }
 
-// latestEnd returns when the last of the sessions ends by itself.
-func (b *Broker) latestEnd(ctx context.Context, l ledger, ids []string) time.Time {
-	var latest time.Time
+// retireAll ends whatever is shared and not leased, several at a time.
+func (b *Broker) retireAll(ctx context.Context, l ledger) error {
+	shares, err := b.Shares(ctx, l.storage)
+	if err != nil {
+		return err
+	}
+	var group errgroup.Group
+	group.SetLimit(parallelLogouts)
+	for _, share := range shares {
+		group.Go(func() error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			return b.Retire(ctx, l.storage, share)
+		})
+	}
+	return group.Wait()
+}
+
+// lastWords says how many sessions a mount leaves behind, and when the last of them ends by itself. It reads none of them,
+// because there can be thousands: the end is that of the last bucket of the index.
+func (b *Broker) lastWords(ctx context.Context, l ledger) {
+	ids, err := l.list(ctx, sessionPrefix)
+	var until time.Time
+	if err == nil {
+		until, err = l.latestEnd(ctx)
+	}
+	if err != nil {
+		b.logger.Warn("this mount is being disabled, and it is not known whether all of its sessions were logged out", "error", err)
+		return
+	}
+	remaining := make(map[string]bool, len(ids))
 	for _, id := range ids {
-		if r, err := l.get(ctx, id); err == nil && r != nil && r.ExpiresAt.After(latest) {
-			latest = r.ExpiresAt
+		remaining[id] = true
+	}
+	for id, r := range b.strayRecords() {
+		remaining[id] = true
+		if r.ExpiresAt.After(until) {
+			until = r.ExpiresAt
 		}
 	}
-	return latest
+	if len(remaining) > 0 {
+		b.logger.Warn("this mount is being disabled, and not all of its sessions could be logged out; those stay alive at workfront until they end",
+			"sessions", len(remaining), "until", until.UTC().Format(time.RFC3339))
+	}
 }

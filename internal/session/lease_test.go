@@ -104,7 +104,7 @@ func TestIssueFails(t *testing.T) {
 		{"refused", func(f *fixture) { f.source.ClientSecret = "wrong" }, isA[*workfront.RefusedError]},
 		{"down", func(f *fixture) { f.server.Suspend() }, isA[*workfront.UnavailableError]},
 		{"unusable trust", func(f *fixture) { f.source.Endpoint.CACert = "no certificate" }, func(err error) bool { return err != nil }},
-		{"unloading", func(f *fixture) { f.broker.Close(f.t.Context(), f.storage) }, func(err error) bool { return err != nil }},
+		{"unloading", func(f *fixture) { f.broker.Close(f.t.Context(), f.storage, false) }, func(err error) bool { return err != nil }},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -211,7 +211,7 @@ func TestReaderThatLeaves(t *testing.T) {
 		stats := f.server.Stats()
 		return stats.Started == 1 && stats.LoggedOut == 1
 	})
-	f.broker.Close(t.Context(), f.storage) // waits for what is in flight
+	f.broker.Close(t.Context(), f.storage, false) // waits for what is in flight
 	f.wantEmptyLedger()
 
 	if _, err := f.broker.Issue(ctx, f.storage, f.source); !errors.Is(err, context.Canceled) {

@@ -188,6 +188,19 @@ func (l ledger) endedBuckets(ctx context.Context, now time.Time) ([]string, erro
 	return ended, nil
 }
 
+// latestEnd returns a time by which all sessions end by themselves: the end of the last bucket of the expiry index.
+func (l ledger) latestEnd(ctx context.Context) (time.Time, error) {
+	buckets, err := l.list(ctx, expiryPrefix)
+	var latest time.Time
+	for _, b := range buckets {
+		n, err := strconv.ParseInt(strings.TrimSuffix(b, "/"), 10, 64)
+		if end := time.Unix((n+1)*bucketSeconds, 0); err == nil && end.After(latest) {
+			latest = end
+		}
+	}
+	return latest, err
+}
+
 func (l ledger) list(ctx context.Context, prefix string) ([]string, error) {
 	names, err := l.storage.List(ctx, prefix)
 	if err != nil {

@@ -32,7 +32,7 @@ func (f *fixture) wantExchanges(want int) {
 // settle waits until nothing goes on in the background, and checks that nothing is unaccounted for at Workfront.
 func (f *fixture) settle() {
 	f.t.Helper()
-	f.broker.Close(f.t.Context(), f.storage)
+	f.broker.Close(f.t.Context(), f.storage, false)
 	f.broker = f.newBroker()
 }
 

@@ -30,6 +30,17 @@ func (b *Broker) straysBySession() map[string][]leaseID {
 	return found
 }
 
+// strayRecords returns the sessions that have strays, by their IDs.
+func (b *Broker) strayRecords() map[string]*Record {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	records := make(map[string]*Record)
+	for s, r := range b.strays {
+		records[s.sessionID] = r
+	}
+	return records
+}
+
 // settleStrays takes back the leases that nobody has, and ends the sessions that nobody leases.
 func (b *Broker) settleStrays(ctx context.Context, l ledger, strays map[string][]leaseID) error {
 	ids := make([]string, 0, len(strays))

@@ -159,7 +159,7 @@ func TestUnloadingWaitsForATrial(t *testing.T) {
 	}
 	closed := make(chan struct{})
 	go func() {
-		f.broker.Close(t.Context(), f.storage)
+		f.broker.Close(t.Context(), f.storage, false)
 		close(closed)
 	}()
 	eventually(t, "unloading has begun", func() bool {

@@ -1,0 +1,198 @@
+package session_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/vault/sdk/logical"
+
+	"vault-plugin-secrets-workfront/internal/session"
+	"vault-plugin-secrets-workfront/internal/workfronttest"
+)
+
+const (
+	disabled  = "this mount is being disabled"
+	forgotten = "are forgotten"
+)
+
+// logged gives the fixture a broker whose log can be read.
+func (f *fixture) logged() *logBuffer {
+	log := new(logBuffer)
+	f.broker = session.NewBroker(session.Options{Now: f.clock.Now, Logger: log.logger()})
+	return log
+}
+
+// lineWith returns the line of a log that holds a text, or "".
+func lineWith(log *logBuffer, text string) string {
+	for line := range strings.Lines(log.String()) {
+		if strings.Contains(line, text) {
+			return line
+		}
+	}
+	return ""
+}
+
+// bucketEnd is by when a session ends, as the index tells.
+func bucketEnd(end time.Time) string {
+	return time.Unix((end.Unix()/600+1)*600, 0).UTC().Format(time.RFC3339)
+}
+
+func TestCloseTriesOnceMore(t *testing.T) {
+	for _, disabling := range []bool{false, true} {
+		t.Run(fmt.Sprintf("disabling %t", disabling), func(t *testing.T) {
+			f := newFixture(t)
+			log := f.logged()
+			lease := f.park()
+			f.clock.Advance(time.Minute)
+			f.broker.Close(t.Context(), f.storage, disabling)
+			f.wantAlive(lease, false)
+			f.wantEmptyLedger()
+			if line := lineWith(log, disabled); line != "" {
+				t.Errorf("nothing remains, but the log says %s", line)
+			}
+		})
+	}
+}
+
+// What is down stays untried when the process merely ends: another one goes on. A mount that is disabled has no other.
+func TestCloseDuringAnOutage(t *testing.T) {
+	for _, disabling := range []bool{false, true} {
+		t.Run(fmt.Sprintf("disabling %t", disabling), func(t *testing.T) {
+			f := newFixture(t)
+			f.park() // a moment ago it was down
+			before := f.server.Stats().Logouts
+			f.broker.Close(t.Context(), f.storage, disabling)
+			if tried := f.server.Stats().Logouts > before; tried != disabling {
+				t.Errorf("tried %t, want %t", tried, disabling)
+			}
+		})
+	}
+}
+
+// The last words count whatever may be alive: what is leased, shared and not leased, or parked.
+func TestLastWords(t *testing.T) {
+	f := newSharedFixture(t)
+	log := f.logged()
+	leased := f.issue()
+	f.clock.Advance(25 * time.Minute)
+	f.release(f.issue()) // fetches the replacement, which nobody leases, in the background
+	eventually(t, "the replacement is there", func() bool { return f.server.Stats().Started == 2 && f.broker.Waiting("roles/r") < 0 })
+	f.source.Share = ""
+	parked := f.issue()
+	f.server.Suspend()
+	f.release(parked)
+	f.broker.Close(t.Context(), f.storage, false)
+	if line := lineWith(log, disabled); line != "" {
+		t.Errorf("the mount is not being disabled, but the log says %s", line)
+	}
+	f.broker.Close(t.Context(), f.storage, true)
+	line := lineWith(log, disabled)
+	for _, want := range []string{"[WARN]", "sessions=3", "until=" + bucketEnd(parked.ExpiresAt)} {
+		if !strings.Contains(line, want) {
+			t.Errorf("the last words hold no %q: %s", want, line)
+		}
+	}
+	for _, lease := range []*session.Lease{leased, parked} {
+		if containsAny(log.String(), lease.Token) {
+			t.Error("the log holds a session")
+		}
+	}
+}
+
+// A session that nobody leases ends with its mount; one that is leased does not, should the mount stay after all.
+func TestDisablingEndsWhatNobodyLeases(t *testing.T) {
+	f := newSharedFixture(t)
+	leased := f.issue()
+	f.clock.Advance(25 * time.Minute)
+	f.release(f.issue()) // fetches the replacement in the background
+	eventually(t, "the replacement is there", func() bool { return f.server.Stats().Started == 2 && f.broker.Waiting("roles/r") < 0 })
+	f.broker.Close(t.Context(), f.storage, true)
+	f.wantAlive(leased, true)
+	if s := f.server.Stats(); s.Alive != 1 {
+		t.Errorf("sessions: %+v; want the leased one alive", s)
+	}
+	f.release(leased)
+	f.wantNothingLeft()
+}
+
+func TestStraysAreNotForgottenInSilence(t *testing.T) {
+	for disabling, want := range map[bool]string{false: forgotten, true: disabled} {
+		t.Run(fmt.Sprintf("disabling %t", disabling), func(t *testing.T) {
+			f := newFixture(t)
+			log := f.logged()
+			f.logoutsFail()
+			f.storage.writesLeft.Store(0)
+			_, _ = f.broker.Issue(t.Context(), f.storage, f.source)
+			f.broker.Close(t.Context(), f.storage, disabling)
+			if line := lineWith(log, want); !strings.Contains(line, "[WARN]") || !strings.Contains(line, "sessions=1") {
+				t.Errorf("the log says %q of the stray", line)
+			}
+		})
+	}
+}
+
+func TestLastWordsWithoutStorage(t *testing.T) {
+	f := newFixture(t)
+	log := f.logged()
+	f.storage.failGets.Store(true)
+	f.broker.Close(t.Context(), f.storage, true)
+	if line := lineWith(log, disabled); !strings.Contains(line, "not known") {
+		t.Errorf("the log says %q", line)
+	}
+}
+
+// stuckStorage does not answer reads of sessions before their context ends.
+type stuckStorage struct {
+	logical.Storage
+	reads atomic.Int64
+}
+
+func (s *stuckStorage) Get(ctx context.Context, key string) (*logical.StorageEntry, error) {
+	if strings.HasPrefix(key, "session/") {
+		s.reads.Add(1)
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	return s.Storage.Get(ctx, key)
+}
+
+// Closing ends in time however much is parked, and the last words read none of it.
+func TestCloseIsBriefHoweverMuchIsParked(t *testing.T) {
+	f := newFixture(t)
+	log := f.logged()
+	const parked = 1000
+	for i := range parked {
+		f.storage.put(t, fmt.Sprintf("parked/%d", i), "{}")
+		f.storage.put(t, fmt.Sprintf("session/%d", i), "{}")
+	}
+	stuck := &stuckStorage{Storage: f.storage}
+	began := time.Now()
+	f.broker.Close(t.Context(), stuck, true)
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("closing took %s, want about 3 s", took)
+	}
+	if n := stuck.reads.Load(); n >= parked {
+		t.Errorf("%d sessions were read, want a few", n)
+	}
+	if line := lineWith(log, disabled); !strings.Contains(line, fmt.Sprintf("sessions=%d", parked)) {
+		t.Errorf("the last words are %q", line)
+	}
+}
+
+func TestCloseDoesNotWaitWithoutEnd(t *testing.T) {
+	f := newFixture(t)
+	f.server.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointExchange, Hang: workfronttest.HangBeforeHandling})
+	entered := make(chan struct{})
+	f.server.OnEvent(func(workfronttest.Event) { close(entered) })
+	ctx, leave := context.WithCancel(t.Context())
+	defer leave()
+	go func() { _, _ = f.broker.Issue(ctx, f.storage, f.source) }()
+	<-entered
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	f.broker.Close(cancelled, f.storage, false) // returns although the exchange hangs
+}
