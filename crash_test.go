@@ -1,0 +1,190 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+// breakdown is what happens at one write of a request.
+type breakdown struct {
+	name    string
+	applied bool // the write was carried out all the same
+	once    bool // the writes after it succeed
+	restart bool // the process does not go on
+}
+
+var breakdowns = []breakdown{
+	{name: "storage fails"},
+	{name: "storage fails, but carries out", applied: true},
+	{name: "one write fails", once: true},
+	{name: "one write fails, but is carried out", once: true, applied: true},
+	{name: "process ends", restart: true},
+}
+
+var errBroken = errors.New("storage is broken")
+
+// breakingStorage breaks after so many writes.
+type breakingStorage struct {
+	logical.Storage
+	breakdown
+	after int
+
+	mu     sync.Mutex
+	writes int
+	broken bool
+}
+
+func (s *breakingStorage) write(do func() error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.writes++
+	if s.writes <= s.after || s.writes > s.after+1 && s.once {
+		return do()
+	}
+	s.broken = true
+	if s.applied {
+		_ = do()
+	}
+	return errBroken
+}
+
+func (s *breakingStorage) Put(ctx context.Context, e *logical.StorageEntry) error {
+	return s.write(func() error { return s.Storage.Put(ctx, e) })
+}
+
+func (s *breakingStorage) Delete(ctx context.Context, key string) error {
+	return s.write(func() error { return s.Storage.Delete(ctx, key) })
+}
+
+// shareUnleased has a role share a session that nobody leases: a replacement that nobody has read yet.
+func shareUnleased(m *mount, _ *standIn) {
+	m.t.Helper()
+	m.write("roles/r", map[string]any{fieldShareSession: true})
+	current := func() string {
+		entry, err := m.storage.Get(m.t.Context(), "current/roles/r")
+		if err != nil || entry == nil {
+			m.t.Fatalf("what is shared: got %v, %v", entry, err)
+		}
+		return string(entry.Value)
+	}
+	first := m.readTokenAt("token/r", nil)
+	before := current()
+	m.clock.Advance(25 * time.Minute)
+	second := m.readTokenAt("token/r", nil)
+	deadline := time.NewTimer(10 * time.Second)
+	defer deadline.Stop()
+	again := time.NewTicker(time.Millisecond)
+	defer again.Stop()
+	for current() == before {
+		select {
+		case <-again.C:
+		case <-deadline.C:
+			m.t.Fatal("the session was not replaced")
+		}
+	}
+	first.revoke()
+	second.revoke()
+}
+
+func importSpare(m *mount, _ *standIn) {
+	m.t.Helper()
+	m.write("keys/spare/import", map[string]any{fieldPrivateKey: testKeyPEM(m.t)})
+}
+
+// change is a request that changes settings.
+type change struct {
+	name    string
+	prepare func(m *mount, w *standIn)
+	op      logical.Operation
+	path    string
+	data    map[string]any
+}
+
+// isKey tells whether the change makes a key, which is another one each time and is never overwritten.
+func (c change) isKey() bool { return strings.HasPrefix(c.path, "keys/new/") }
+
+// shown is what the mount shows of what is changed.
+func (c change) shown(m *mount) string {
+	m.t.Helper()
+	path := strings.TrimSuffix(strings.TrimSuffix(c.path, "/generate"), "/import")
+	shown := m.read(path)
+	if c.isKey() && shown != nil {
+		return "a whole key" // or reading it had failed
+	}
+	return asJSON(m.t, shown)
+}
+
+// TestEveryWriteOfEveryChange breaks each change of settings at each of its writes, in each way. What is shown afterwards is what
+// was before or what was to be, and repeating what failed completes it.
+func TestEveryWriteOfEveryChange(t *testing.T) {
+	for _, c := range []change{
+		{name: "config", op: logical.UpdateOperation, path: "config", data: map[string]any{fieldTTL: "5m", fieldMaxTTL: "10m"}},
+		{name: "config, verified", op: logical.PatchOperation, path: "config", data: map[string]any{fieldTTL: "5m", fieldVerify: true}},
+		{name: "config deleted", prepare: shareUnleased, op: logical.DeleteOperation, path: "config"},
+		{name: "key generated", op: logical.UpdateOperation, path: "keys/new/generate"},
+		{name: "key imported", op: logical.UpdateOperation, path: "keys/new/import", data: map[string]any{fieldPrivateKey: testKeyPEM(t)}},
+		{name: "key deleted", prepare: importSpare, op: logical.DeleteOperation, path: "keys/spare"},
+		{name: "role made", op: logical.UpdateOperation, path: "roles/new", data: map[string]any{fieldTTL: "5m", fieldDescription: "d"}},
+		{
+			name: "role shares no longer", prepare: shareUnleased, op: logical.PatchOperation, path: "roles/r",
+			data: map[string]any{fieldShareSession: false, fieldTTL: "1m"},
+		},
+		{name: "role deleted", prepare: shareUnleased, op: logical.DeleteOperation, path: "roles/r"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			for _, d := range breakdowns {
+				for n, broke := 0, true; broke; n++ {
+					t.Run(fmt.Sprintf("%s at write %d", d.name, n+1), func(t *testing.T) { broke = c.breakAt(t, d, n) })
+				}
+			}
+		})
+	}
+}
+
+func (c change) breakAt(t *testing.T, d breakdown, n int) (broke bool) {
+	m, w := ready(t, nil)
+	if c.prepare != nil {
+		c.prepare(m, w)
+	}
+	before := c.shown(m)
+	whole := m.storage
+	s := &breakingStorage{Storage: whole, breakdown: d, after: n}
+	m.storage = s
+	_, err := m.request(c.op, c.path, c.data)
+	m.storage = whole
+	if broke = s.broken; !broke && n == 0 {
+		t.Error("nothing was written, so nothing was tested")
+	}
+	if broke && d.restart {
+		m.restart()
+	}
+	after := c.shown(m)
+	if err != nil || broke && d.restart {
+		resp, err := m.request(c.op, c.path, c.data)
+		refused := resp != nil && resp.IsError()
+		if err != nil || refused && !(c.isKey() && after != before) {
+			t.Errorf("repeated: got %v, %v", resp, err)
+		}
+	}
+	wanted := c.shown(m)
+	if wanted == before {
+		t.Errorf("it did not change: got %s", wanted)
+	}
+	if after != before && after != wanted {
+		t.Errorf("after the failure it is %s, want\n%s or\n%s", after, before, wanted)
+	}
+	m.clock.Advance(time.Minute)
+	m.must(logical.RollbackOperation, "", nil)
+	if s := w.Stats(); s.Alive != 0 || s.Expired != 0 {
+		t.Errorf("sessions: got %+v, want all of them logged out", s)
+	}
+	return broke
+}
