@@ -34,7 +34,13 @@ type workfront struct {
 // startWorkfront starts a stand-in whose sessions live that long; 0 is its default, half an hour.
 func startWorkfront(t *testing.T, sessionTTL time.Duration) *workfront {
 	t.Helper()
-	server, err := workfronttest.Start(workfronttest.Options{SessionTTL: sessionTTL})
+	return startWorkfrontAt(t, sessionTTL, time.Now)
+}
+
+// startWorkfrontAt is startWorkfront with a clock of its own for the life of sessions.
+func startWorkfrontAt(t *testing.T, sessionTTL time.Duration, now func() time.Time) *workfront {
+	t.Helper()
+	server, err := workfronttest.Start(workfronttest.Options{SessionTTL: sessionTTL, Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}
