@@ -94,7 +94,7 @@ func (v *victim) glance(t *testing.T, name string, try func(t *testing.T)) {
 func (v *victim) unchanged(t *testing.T) {
 	t.Helper()
 	if got := v.read(t, "config"); !reflect.DeepEqual(got, v.config) {
-		t.Errorf("config is\n%v, was\n%v", got, v.config)
+		t.Errorf("config is\n%.2000s, was\n%.2000s", fmt.Sprint(got), fmt.Sprint(v.config))
 	}
 	if got := v.everything(t); !slices.Equal(got, v.stored) {
 		t.Errorf("stored are %q, were %q", got, v.stored)
