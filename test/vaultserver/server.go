@@ -22,13 +22,14 @@ import (
 	"github.com/hashicorp/vault/api"
 )
 
-// Options say which server to start. All but the last three are required.
+// Options say which server to start. Those down to LogLevel are required.
 type Options struct {
 	Binary     string // of Vault
 	Dir        string // for its configuration, log and socket; exists
 	PluginDir  string // no symbolic link: Vault refuses that
 	LogLevel   string // of Vault and its plugins
 	RawStorage bool   // sys/raw shows what is in storage
+	Telemetry  bool   // sys/metrics shows what Vault counts
 	// Raft makes the server a node of a cluster. Without it, storage is in memory, and the server alone.
 	Raft *Raft
 	// Wrap is put around the transport of every client.
@@ -89,6 +90,15 @@ disable_mlock = true
 raw_storage_endpoint = %t
 log_level = %q
 `, o.PluginDir, o.RawStorage, o.LogLevel)
+	if o.Telemetry {
+		text += `
+telemetry {
+  disable_hostname = true
+  prometheus_retention_time = "1h"
+  usage_gauge_period = "none"
+}
+`
+	}
 	if o.Raft != nil {
 		return text + o.Raft.config(o.Dir)
 	}
