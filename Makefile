@@ -37,6 +37,10 @@ test: build test-unit ## Run the unit tests with the race detector, then the end
 test-long: build ## Run the end-to-end tests whose long form takes minutes: a warm role over 20 session lifetimes
 	WORKFRONT_E2E_LONG=1 scripts/e2e.sh 1.21 -run 'Warm'
 
+.PHONY: bench
+bench: build ## Measure the plugin against the limits of Vault and processor, 15 minutes (QUICK=1, PARTS=..., PROFILE=1)
+	scripts/bench.sh
+
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## Check formatting, vet, golangci-lint, shell scripts, go.mod
 	go mod verify
