@@ -19,6 +19,7 @@ import (
 	"github.com/hashicorp/vault/api"
 
 	"vault-plugin-secrets-workfront/internal/workfronttest"
+	"vault-plugin-secrets-workfront/test/vaultserver"
 )
 
 // killPoint is a moment at which the plugin process is killed.
@@ -89,7 +90,7 @@ func (c *crashing) arm(t *testing.T, ready func() error) (killed <-chan error) {
 	c.w.OnEvent(func(e workfronttest.Event) {
 		if e.Kind == received {
 			first.Do(func() {
-				err := poll(20*time.Second, ready)
+				err := vaultserver.Poll(20*time.Second, ready)
 				if atOnce {
 					done <- errors.Join(err, signalAndWait(pid, syscall.SIGKILL, ""))
 					return
@@ -112,7 +113,7 @@ func signalAndWait(pid int, signal syscall.Signal, state string) error {
 	if err := syscall.Kill(pid, signal); err != nil {
 		return fmt.Errorf("%s: %w", signal, err)
 	}
-	return poll(20*time.Second, func() error {
+	return vaultserver.Poll(20*time.Second, func() error {
 		out, _ := exec.Command("ps", "-o", "stat=", "-p", strconv.Itoa(pid)).Output() // fails if there is none
 		now := strings.TrimSpace(string(out))
 		if gone := now == "" || strings.HasPrefix(now, "Z"); state == "" && gone || state != "" && strings.HasPrefix(now, state) {
