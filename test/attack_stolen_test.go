@@ -61,6 +61,9 @@ func TestAttackMadeUpSecret(t *testing.T) {
 				}
 			}
 			m.write(t, "check", nil)
+			// An operator who is about to give the real secret says with it where it may go.
+			_, err := m.patch(map[string]any{"client_secret": w.app.ClientSecret, "allow_custom_host": false, "verify_connection": true})
+			wantError(t, err, http.StatusBadRequest, "base_url", "127.0.0.1")
 			if _, err := m.root.Sys().Renew(leases[0].LeaseID, 60); err != nil {
 				t.Errorf("renew: %v", err)
 			}
@@ -84,7 +87,7 @@ func TestAttackMadeUpSecret(t *testing.T) {
 				}
 			}
 			// Back again, the attacker does not get the real secret either: it is not there any more.
-			_, err := m.configWriter(t).Logical().Write(m.path+"/config", map[string]any{"base_url": w.URL(), "ca_cert": w.CACert()})
+			_, err = m.configWriter(t).Logical().Write(m.path+"/config", map[string]any{"base_url": w.URL(), "ca_cert": w.CACert()})
 			wantError(t, err, http.StatusBadRequest, "client_secret")
 			m.configure(t, w, field("ttl", "5m"))
 			v.lends(t)
