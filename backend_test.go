@@ -191,7 +191,7 @@ type standIn struct {
 	fingerprint string // the stand-in's, of the public key that was uploaded first
 }
 
-func newStandIn(t *testing.T, now func() time.Time) *standIn {
+func newStandIn(t testing.TB, now func() time.Time) *standIn {
 	t.Helper()
 	server, err := workfronttest.Start(workfronttest.Options{Now: now})
 	if err != nil {
@@ -227,7 +227,7 @@ func (w *standIn) settings(changes map[string]any) map[string]any {
 }
 
 // upload adds a certificate to the application's public keys, as an administrator does in Workfront's Setup.
-func (w *standIn) upload(t *testing.T, certificate string) {
+func (w *standIn) upload(t testing.TB, certificate string) {
 	t.Helper()
 	fingerprint, err := w.AddPublicKey(w.app.ClientID, w.userID, certificate)
 	if err != nil {
