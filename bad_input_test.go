@@ -152,6 +152,7 @@ func TestBadInput(t *testing.T) {
 		{"name with a dot in front", update, "keys/.a/generate", nil, []string{"name", "letters"}},
 		{"name with a space", update, "keys/a b/generate", nil, []string{"name", "letters"}},
 		{"name in Cyrillic", update, "keys/\u0430/import", key(private), []string{"name", "letters"}},
+		{"name not UTF-8", update, "keys/\x8f/import", key(private), []string{"name", "letters"}},
 		{"name too long", update, "keys/" + long(49) + "/generate", nil, []string{"name", "48"}},
 		{"name read", read, "keys/a..b", nil, []string{"name", "letters"}},
 		{"name deleted", logical.DeleteOperation, "keys/a..b", nil, []string{"name", "letters"}},

@@ -70,6 +70,7 @@ func FuzzHandleRequest(f *testing.F) {
 	f.Add(uint8(0), uint8(2), "", `{"verify_connection":"1","client_secret":"`+fuzzedMark+`"}`, uint8(255), uint8(0), "")
 	f.Add(uint8(0), uint8(2), "", `{"ttl":null,"jwt_ttl":null,"key":null,"verify_connection":null}`, uint8(0), uint8(3), "")
 	f.Add(uint8(4), uint8(1), "new", `{}`, uint8(4), uint8(0), "{private_key}")
+	f.Add(uint8(4), uint8(1), "\x8f", `{"private_key":"{private_key}"}`, uint8(255), uint8(0), "")
 	f.Add(uint8(11), uint8(0), "{session}", `{}`, uint8(0), uint8(0), "")
 	f.Add(uint8(11), uint8(3), "{session}", `{}`, uint8(0), uint8(0), "")
 	f.Fuzz(func(t *testing.T, route, op uint8, name, object string, field, kind uint8, value string) {

@@ -175,12 +175,9 @@ func (b *backend) addKey(ctx context.Context, s logical.Storage, name string, ke
 	return resp, b.warnOfExpiry(stored, name, resp)
 }
 
-// checkNewKey checks the name of a key that is to be made: a key is never overwritten, because its certificate may be
-// in use at Workfront. The caller holds adminMu.
+// checkNewKey checks that the name of a key that is to be made is free: a key is never overwritten, because its
+// certificate may be in use at Workfront. The caller holds adminMu.
 func checkNewKey(ctx context.Context, s logical.Storage, name string) error {
-	if err := checkName(fieldName, name); err != nil {
-		return err
-	}
 	existing, err := getKey(ctx, s, name)
 	if err != nil {
 		return err

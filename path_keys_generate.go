@@ -73,6 +73,9 @@ func (b *backend) certification(req *logical.Request, d *framework.FieldData, ke
 
 func (b *backend) generateKey(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
 	name := d.Get(fieldName).(string)
+	if err := checkName(fieldName, name); err != nil {
+		return nil, err
+	}
 	c, err := b.certification(req, d, name)
 	if err != nil {
 		return nil, err

@@ -36,6 +36,9 @@ func (b *backend) pathKeysImport() *framework.Path {
 
 func (b *backend) importKey(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
 	name := d.Get(fieldName).(string)
+	if err := checkName(fieldName, name); err != nil {
+		return nil, err
+	}
 	c, err := b.certification(req, d, name)
 	if err != nil {
 		return nil, err
