@@ -51,7 +51,8 @@ func (c *checkRun) refusalCandidates() []string {
 		fmt.Sprintf("user_id is not the user who added the public key. It is %s here; compare it with the ID of that user (Setup > Users, or the address of the user's page).", c.config.UserID),
 		fmt.Sprintf("client_id is not that of the application, or belongs to another Workfront than base_url. It is %s here, at %s; compare it with the Client ID at %s.",
 			c.config.ClientID, c.config.BaseURL, application),
-		fmt.Sprintf("client_secret is wrong or was deleted in Workfront. It cannot be compared; add a new one at %s > Client Secrets, and run `vault write %sconfig client_secret=...`.",
+		fmt.Sprintf("client_secret is wrong or was deleted in Workfront. It cannot be compared; add a new one at %s > Client Secrets, and run `vault write %sconfig base_url=... client_secret=...` "+
+			"with the address of your Workfront: the secret goes to base_url, so do not rely on what somebody may have set.",
 			application, c.req.MountPoint),
 	}
 }
