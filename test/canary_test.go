@@ -42,6 +42,7 @@ type leakDetector struct {
 	mu           sync.Mutex
 	keyLines     map[string]bool
 	accessTokens map[string]bool
+	oddTokens    map[string]bool // access tokens of another form
 	secrets      map[string]bool // client secrets that do not begin with canaryMark
 }
 
@@ -49,7 +50,7 @@ type leakDetector struct {
 var leaks = newLeakDetector()
 
 func newLeakDetector() *leakDetector {
-	return &leakDetector{keyLines: map[string]bool{}, accessTokens: map[string]bool{}, secrets: map[string]bool{}}
+	return &leakDetector{keyLines: map[string]bool{}, accessTokens: map[string]bool{}, oddTokens: map[string]bool{}, secrets: map[string]bool{}}
 }
 
 // addClientSecret takes a client secret that the test did not choose.
@@ -95,8 +96,15 @@ func (d *leakDetector) addAccessTokens(body []byte) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.accessTokens[answer.Data.AccessToken] = true
+	if token := answer.Data.AccessToken; isID.MatchString(token) {
+		d.accessTokens[token] = true
+	} else {
+		d.oddTokens[token] = true
+	}
 }
+
+// isID matches what workfronttest.NewID makes.
+var isID = regexp.MustCompile(`^[0-9a-f]{32}$`)
 
 // find tells which kinds of secret a text holds. It never repeats them.
 func (d *leakDetector) find(text []byte, mayHoldToken, mayEcho bool) []string {
@@ -114,8 +122,26 @@ func (d *leakDetector) find(text []byte, mayHoldToken, mayEcho bool) []string {
 		report(kind, pattern.Match(text))
 	}
 	report("a line of a private key", containsAny(text, d.keyLines))
-	report("an access token", !mayHoldToken && containsAny(text, d.accessTokens))
+	report("an access token", !mayHoldToken && d.holdsAccessToken(text))
 	return found
+}
+
+// tokenLength is how many hexadecimal digits an access token of the stand-in has.
+const tokenLength = 32
+
+// holdsAccessToken looks up whatever could be a token. To search the text for each token would take minutes where thousands
+// were read.
+func (d *leakDetector) holdsAccessToken(text []byte) bool {
+	digits := 0
+	for i, c := range text {
+		if digits++; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			digits = 0
+		}
+		if digits >= tokenLength && d.accessTokens[string(text[i+1-tokenLength:i+1])] {
+			return true
+		}
+	}
+	return containsAny(text, d.oddTokens)
 }
 
 func containsAny(text []byte, marks map[string]bool) bool {
@@ -217,7 +243,7 @@ func searchEverything() []error {
 	}
 	fmt.Printf("canary: searched %d bytes of %d servers' trace logs, %d bytes of audit logs and %d answers and errors (%d bytes) for "+
 		"client secrets, %d marks of private keys, %d access tokens, JWTs and refresh tokens: %s\n",
-		logged, len(servers), audited, len(records.all), answered, len(leaks.keyLines), len(leaks.accessTokens), verdict)
+		logged, len(servers), audited, len(records.all), answered, len(leaks.keyLines), len(leaks.accessTokens)+len(leaks.oddTokens), verdict)
 	return problems
 }
 
@@ -231,6 +257,7 @@ func TestCanaryCanFail(t *testing.T) {
 	other := workfronttest.NewID()
 	d.addClientSecret(other)
 	d.addAccessTokens(fmt.Appendf(nil, `{"data":{"access_token":%q}}`, token))
+	d.addAccessTokens([]byte(`{"data":{"access_token":"an odd one"}}`))
 	inJSON, err := json.Marshal(key.private)
 	if err != nil {
 		t.Fatal(err)
@@ -249,6 +276,8 @@ func TestCanaryCanFail(t *testing.T) {
 		"JWT":                    `jwt_token=eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJhIn0.c2ln`,
 		"refresh token":          `{"refresh_token": "` + workfronttest.NewID() + `"}`,
 		"access token":           "lease of " + token + " was revoked",
+		"access token among hex": "0123456789abcdef" + token + "0",
+		"odd access token":       "lease of an odd one was revoked",
 	} {
 		text = "2026-01-01T00:00:00.000Z [DEBUG] secrets.workfront: " + text + "\n"
 		if got := d.find([]byte(text), false, false); len(got) == 0 {
