@@ -1,0 +1,362 @@
+package session_test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"vault-plugin-secrets-workfront/internal/session"
+	"vault-plugin-secrets-workfront/internal/workfronttest"
+)
+
+var stressSeed = flag.Uint64("stress.seed", 0, "the only seed of TestStress; 0 means its usual ones")
+
+// mix says what happens besides reading and revoking.
+type mix struct {
+	name        string
+	sameSession bool // Workfront hands out the same session as long as it lives
+	storage     bool // storage fails
+	logouts     bool // logouts fail
+	clock       bool // time passes
+	leave       bool // readers leave
+	terminate   bool // an operator ends sessions
+	endOther    bool // somebody else ends sessions
+	restart     bool // the process is restarted
+	change      bool // settings change, and roles are deleted
+}
+
+var mixes = []mix{
+	{name: "plain"},
+	{name: "settings", change: true},
+	{name: "clock", clock: true, restart: true},
+	{name: "leaving", leave: true, clock: true},
+	{name: "logouts", logouts: true, clock: true, terminate: true},
+	{name: "same session", sameSession: true, change: true},
+	{name: "same session, all but storage", sameSession: true, logouts: true, clock: true, leave: true, terminate: true, change: true},
+	{name: "storage", storage: true, change: true},
+	{name: "storage and logouts", storage: true, logouts: true, clock: true},
+	{name: "ended by someone else", endOther: true, clock: true},
+	{name: "all", sameSession: true, storage: true, logouts: true, clock: true, leave: true, terminate: true, endOther: true, restart: true, change: true},
+}
+
+const (
+	stressWorkers = 8
+	stressRounds  = 25 // of each worker
+	stressShares  = 2
+)
+
+// stress is a run of a mix, and what its readers and Vault would know.
+type stress struct {
+	*fixture
+	mix mix
+
+	world sync.RWMutex // locked while time passes or the process is restarted
+
+	mu      sync.Mutex
+	leases  []*session.Lease        // that Vault knows
+	unclear map[*session.Lease]bool // a revocation failed: the lease may be gone
+	ended   map[string]bool         // tokens that are logged out whoever leases them
+	moves   map[string]int          // how often the settings of a share changed
+}
+
+// TestStress does everything at once, at random. It cannot be repeated exactly, since goroutines take turns as they like, but a
+// seed gives the same requests: go test -run 'TestStress/all' -stress.seed 3 -count 20.
+func TestStress(t *testing.T) {
+	seeds := []uint64{1, 2}
+	if *stressSeed != 0 {
+		seeds = []uint64{*stressSeed}
+	}
+	for _, m := range mixes {
+		for _, seed := range seeds {
+			t.Run(fmt.Sprintf("%s, seed %d", m.name, seed), func(t *testing.T) {
+				s := &stress{
+					fixture: newFixture(t), mix: m,
+					unclear: map[*session.Lease]bool{}, ended: map[string]bool{}, moves: map[string]int{},
+				}
+				if m.sameSession {
+					s.behave(func(b *workfronttest.Behaviour) { b.SameSession = true })
+				}
+				var all sync.WaitGroup
+				for worker := range stressWorkers {
+					r := rand.New(rand.NewPCG(seed, uint64(worker)))
+					all.Go(func() {
+						for range stressRounds {
+							s.round(r)
+						}
+					})
+				}
+				all.Wait()
+				s.wantConsistent()
+				s.wantAllEnded()
+			})
+		}
+	}
+}
+
+// pick returns one of the leases, or nil, and takes it out of Vault's hands if take is set.
+func (s *stress) pick(r *rand.Rand, take bool) *session.Lease {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.leases) == 0 {
+		return nil
+	}
+	i := r.IntN(len(s.leases))
+	l := s.leases[i]
+	if last := len(s.leases) - 1; take {
+		s.leases[i] = s.leases[last]
+		s.leases = s.leases[:last]
+	}
+	return l
+}
+
+func (s *stress) put(l *session.Lease) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.leases = append(s.leases, l)
+}
+
+func (s *stress) setEnded(l *session.Lease) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended[l.Token] = true
+}
+
+func (s *stress) isEnded(token string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ended[token]
+}
+
+// round is one request of a worker.
+func (s *stress) round(r *rand.Rand) {
+	n := r.IntN(100)
+	switch {
+	case n < 6 && s.mix.clock, n < 7 && s.mix.restart:
+		s.world.Lock()
+		defer s.world.Unlock()
+		if n < 6 && s.mix.clock {
+			// A session whose exchange takes minutes outlives what the broker can know of its end.
+			s.broker.AwaitBackground()
+			s.clock.Advance(time.Duration(1+r.IntN(400)) * time.Second)
+		} else {
+			s.restartProcess()
+		}
+		return
+	}
+	s.world.RLock()
+	defer s.world.RUnlock()
+	ctx, cancel := context.WithCancel(s.t.Context())
+	defer cancel()
+	if s.mix.leave && r.IntN(4) == 0 {
+		turns := r.IntN(2000)
+		go func() {
+			for range turns {
+				runtime.Gosched()
+			}
+			cancel()
+		}()
+	}
+	switch {
+	case n < 50:
+		s.read(ctx, r)
+	case n < 80:
+		s.revoke(ctx, r)
+	case n < 84:
+		_ = s.broker.Maintain(s.t.Context(), s.storage)
+	case n < 86 && s.mix.terminate:
+		if l := s.pick(r, false); l != nil {
+			s.setEnded(l)
+			_ = s.broker.Terminate(ctx, s.storage, l.SessionID)
+		}
+	case n < 88 && s.mix.endOther:
+		if l := s.pick(r, false); l != nil {
+			s.setEnded(l)
+			s.server.EndSession(l.Token)
+		}
+	case n < 90 && s.mix.change:
+		s.changeSettings(r)
+	case n < 93 && s.mix.storage:
+		s.storage.afterWrite.Store(r.IntN(2) == 0)
+		s.storage.failGets.Store(r.IntN(4) == 0)
+		s.storage.writesLeft.Store(int64(r.IntN(6)))
+	case n < 96 && s.mix.storage:
+		s.storage.heal()
+	case n < 97 && s.mix.logouts:
+		s.server.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointLogout, Status: 500, Times: 1 + r.IntN(2)})
+	case n < 98:
+		s.broker.Reset()
+	default:
+		s.wantLeasedLives(r)
+	}
+}
+
+func share(i int) string { return fmt.Sprintf("roles/%d", i) }
+
+// read reads a token: a fresh one, or of a share.
+func (s *stress) read(ctx context.Context, r *rand.Rand) {
+	src := s.source
+	if i := r.IntN(stressShares + 1); i < stressShares {
+		s.mu.Lock()
+		src.Share, src.Fingerprint = share(i), fmt.Sprint("version ", s.moves[share(i)])
+		s.mu.Unlock()
+	}
+	l, err := s.broker.Issue(ctx, s.storage, src)
+	if err != nil {
+		return
+	}
+	if left := l.ExpiresAt.Sub(s.clock.Now()); left < session.MinLife {
+		s.t.Errorf("lent out with %s left", left)
+	}
+	s.put(l)
+}
+
+// revoke revokes a lease, now and then twice, as Vault does.
+func (s *stress) revoke(ctx context.Context, r *rand.Rand) {
+	l := s.pick(r, true)
+	if l == nil {
+		return
+	}
+	err := s.broker.Release(ctx, s.storage, l.SessionID, l.ID)
+	if err == nil && r.IntN(5) == 0 {
+		err = s.broker.Release(ctx, s.storage, l.SessionID, l.ID)
+	}
+	if err != nil {
+		s.mu.Lock()
+		s.unclear[l] = true
+		s.mu.Unlock()
+		s.put(l)
+	}
+}
+
+// changeSettings changes what a share is made from, or deletes it.
+func (s *stress) changeSettings(r *rand.Rand) {
+	name := share(r.IntN(stressShares))
+	s.mu.Lock()
+	s.moves[name]++
+	s.mu.Unlock()
+	if r.IntN(2) == 0 {
+		_ = s.broker.Retire(s.t.Context(), s.storage, name)
+	}
+}
+
+// restartProcess is an orderly restart. s.world is locked.
+func (s *stress) restartProcess() {
+	s.calm()
+	s.settle()
+}
+
+// calm has all faults end, and what they have left settled.
+func (s *stress) calm() {
+	s.storage.heal()
+	s.server.ClearFaults()
+	s.broker.AwaitBackground()
+	s.clock.Advance(20 * time.Second)
+	s.maintain()
+	s.maintain()
+}
+
+// wantLeasedLives checks one lease: its session lives, unless it was ended for all.
+func (s *stress) wantLeasedLives(r *rand.Rand) {
+	l := s.pick(r, true) // so that nobody revokes it meanwhile
+	if l == nil {
+		return
+	}
+	defer s.put(l)
+	s.mu.Lock()
+	unclear := s.unclear[l]
+	s.mu.Unlock()
+	if unclear || !s.clock.Now().Before(l.ExpiresAt) {
+		return
+	}
+	if !s.server.SessionAlive(l.Token) && !s.isEnded(l.Token) {
+		s.t.Errorf("a leased session is dead: %s", l.SessionID)
+	}
+}
+
+// wantConsistent compares, when nothing goes on any more, what readers hold with the ledger, in memory and in storage, and that
+// with Workfront.
+func (s *stress) wantConsistent() {
+	s.t.Helper()
+	s.calm()
+	certain, possible := map[string]int{}, map[string]int{}
+	for _, l := range s.leases {
+		if possible[l.SessionID]++; !s.unclear[l] {
+			certain[l.SessionID]++
+		}
+	}
+	ids, err := s.broker.IDs(s.t.Context(), s.storage)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	alive := 0
+	for _, id := range ids {
+		record, err := s.broker.Session(s.t.Context(), s.storage, id)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		inMemory, err1 := s.broker.Leases(s.t.Context(), s.storage, record)
+		inStorage, err2 := s.newBroker().Leases(s.t.Context(), s.storage, record)
+		if err1 != nil || err2 != nil || inMemory != inStorage {
+			s.t.Errorf("%s: memory has %d leases, %v; storage %d, %v", id, inMemory, err1, inStorage, err2)
+		}
+		if (inStorage < certain[id] || inStorage > possible[id]) && !s.ended[record.Token] {
+			s.t.Errorf("%s (%s): the ledger has %d leases, readers hold %d to %d", id, record.State, inStorage, certain[id], possible[id])
+		}
+		lives := s.server.SessionAlive(record.Token)
+		if lives {
+			alive++
+		}
+		if !lives && certain[id] > 0 && record.State == session.StateActive && s.clock.Now().Before(record.ExpiresAt) && !s.ended[record.Token] {
+			s.t.Errorf("%s: a leased session is dead", id)
+		}
+		if lives && inStorage == 0 && record.State == session.StateActive && !s.isCurrent(id) {
+			s.t.Errorf("%s: nobody leases it, and it is not what is shared", id)
+		}
+	}
+	if stats := s.server.Stats(); stats.Alive != alive {
+		s.t.Errorf("sessions: %+v, of which the ledger knows %d", stats, alive)
+	}
+}
+
+// isCurrent tells whether storage names a session as one that is shared.
+func (s *stress) isCurrent(id string) bool {
+	for i := range stressShares {
+		entry, err := s.storage.Get(s.t.Context(), "current/"+share(i))
+		if err == nil && entry != nil && strings.Contains(string(entry.Value), id) {
+			return true
+		}
+	}
+	return false
+}
+
+// wantAllEnded revokes what is left and ends what is shared: then every session has ended and nothing of any is left.
+func (s *stress) wantAllEnded() {
+	s.t.Helper()
+	for _, l := range s.leases {
+		s.release(l)
+	}
+	for i := range stressShares {
+		if err := s.broker.Retire(s.t.Context(), s.storage, share(i)); err != nil {
+			s.t.Error(err)
+		}
+	}
+	s.broker.AwaitBackground()
+	s.maintain()
+	stats := s.server.Stats()
+	if stats.Alive != 0 || stats.Undelivered != 0 || stats.Started != stats.LoggedOut+stats.Expired || stats.Expired > 0 && !s.mix.clock {
+		s.t.Errorf("sessions: %+v; want all of them ended, by logout unless time has passed", stats)
+	}
+	if n := s.broker.InMemory(); n != 0 {
+		s.t.Errorf("entries in memory: got %d, want none", n)
+	}
+	s.clock.Advance(26 * time.Hour)
+	s.maintain()
+	s.maintain()
+	s.wantEmptyLedger()
+}
