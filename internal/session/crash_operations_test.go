@@ -60,7 +60,7 @@ func unleased(f *fixture, _ *books) {
 	first := f.issue()
 	f.clock.Advance(25 * time.Minute)
 	second := f.issue()
-	f.broker.AwaitBackground()
+	f.settleOnce()
 	f.release(first)
 	f.release(second)
 }

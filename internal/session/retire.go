@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"slices"
 
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -14,16 +15,30 @@ func (b *Broker) Shares(ctx context.Context, storage logical.Storage) ([]string,
 // Retire ends what is shared there, if no one leases it: nobody will read it any more.
 func (b *Broker) Retire(ctx context.Context, storage logical.Storage, share string) error {
 	l := ledger{storage}
+	named, err := l.current(ctx, share)
+	if err != nil {
+		return err
+	}
+	handedOut := b.handedOut(share)
 	b.mu.Lock()
 	delete(b.pools, share)
 	b.mu.Unlock()
-	current, err := l.current(ctx, share)
-	if err != nil || current.SessionID == "" {
+	for _, id := range distinct(named.SessionID, handedOut) {
+		b.retire(ctx, l, id)
+	}
+	// The hint goes last: without it, nobody would find the session again if this is cut off. A reader who still goes by
+	// the old settings may have it name another one by now.
+	now, err := l.current(ctx, share)
+	if err != nil || now.SessionID == "" || now.SessionID != named.SessionID {
 		return err
 	}
-	// The hint goes last: without it, nobody would find the session again if this is cut off.
-	b.retire(ctx, l, current.SessionID)
 	return l.delete(ctx, currentPrefix+share)
+}
+
+// distinct returns each of the IDs once, without those that are empty.
+func distinct(ids ...string) []string {
+	slices.Sort(ids)
+	return slices.DeleteFunc(slices.Compact(ids), func(id string) bool { return id == "" })
 }
 
 // retire ends a session that was replaced and that no one leases. Else its last lease ends it.

@@ -185,12 +185,8 @@ func (b *Broker) fly(ctx context.Context, l ledger, src Source, f *flight) (repl
 	if err != nil {
 		return nil, err
 	}
-	for _, old := range []string{previous.SessionID, handedOut} {
-		if old != "" && old != id && !slices.Contains(replaced, old) {
-			replaced = append(replaced, old)
-		}
-	}
-	return replaced, nil
+	replaced = distinct(previous.SessionID, handedOut)
+	return slices.DeleteFunc(replaced, func(old string) bool { return old == id }), nil
 }
 
 // handedOut returns the ID of the session that memory has as the current one.

@@ -104,6 +104,27 @@ func TestRetireDuringARefresh(t *testing.T) {
 	f.wantNothingLeft()
 }
 
+// A reader who still goes by the old settings may have a session shared anew while the one before is logged out.
+func TestRetireOvertakenByAReader(t *testing.T) {
+	f := newSharedFixture(t)
+	unleased(f, nil)
+	logouts := f.server.Stats().Logouts
+	resume := f.server.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointLogout, Hang: workfronttest.HangBeforeHandling, Times: 1})
+	retired := make(chan error)
+	go func() { retired <- f.broker.Retire(t.Context(), f.storage, f.source.Share) }()
+	eventually(t, "the logout is under way", func() bool { return f.server.Stats().Logouts > logouts })
+	unleased(f, nil)
+	resume()
+	if err := <-retired; err != nil {
+		t.Error(err)
+	}
+	f.settle()
+	if err := f.broker.Retire(t.Context(), f.storage, f.source.Share); err != nil {
+		t.Error(err)
+	}
+	f.wantNothingLeft()
+}
+
 // A reader of new settings must not get the failure of the old ones.
 func TestFailureOfASourceThatWasChanged(t *testing.T) {
 	f := newSharedFixture(t)
