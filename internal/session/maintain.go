@@ -107,7 +107,6 @@ func (b *Broker) retryParked(ctx context.Context, l ledger, ids []string) error 
 			remaining.Add(1)
 			return nil
 		}
-		b.noteEnded(e.id)
 		if err := b.remove(ctx, l, e); err != nil {
 			return err
 		}

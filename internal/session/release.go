@@ -96,7 +96,6 @@ func (b *Broker) finish(ctx context.Context, l ledger, e *entry) (cause, err err
 	cause = b.logout(ctx, e.record)
 	switch {
 	case cause == nil:
-		b.noteEnded(e.id)
 		return nil, b.remove(ctx, l, e)
 	case ctx.Err() != nil:
 		return nil, ctx.Err() // Vault is leaving; the revocation will be repeated
@@ -132,6 +131,9 @@ func (b *Broker) logout(ctx context.Context, r *Record) error {
 	err = client.Logout(limited, r.Token, r.Endpoint.APIVersion, logoutRetries)
 	if ctx.Err() == nil {
 		b.endpoints.observe(r.Endpoint.Endpoint, err)
+	}
+	if err == nil {
+		b.noteEnded(r.ID())
 	}
 	return err
 }

@@ -3,6 +3,7 @@ package session_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -101,27 +102,6 @@ func TestRetireDuringARefresh(t *testing.T) {
 	f.release(second)
 	resume()
 	f.settle()
-	f.wantNothingLeft()
-}
-
-// A reader who still goes by the old settings may have a session shared anew while the one before is logged out.
-func TestRetireOvertakenByAReader(t *testing.T) {
-	f := newSharedFixture(t)
-	unleased(f, nil)
-	logouts := f.server.Stats().Logouts
-	resume := f.server.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointLogout, Hang: workfronttest.HangBeforeHandling, Times: 1})
-	retired := make(chan error)
-	go func() { retired <- f.broker.Retire(t.Context(), f.storage, f.source.Share) }()
-	eventually(t, "the logout is under way", func() bool { return f.server.Stats().Logouts > logouts })
-	unleased(f, nil)
-	resume()
-	if err := <-retired; err != nil {
-		t.Error(err)
-	}
-	f.settle()
-	if err := f.broker.Retire(t.Context(), f.storage, f.source.Share); err != nil {
-		t.Error(err)
-	}
 	f.wantNothingLeft()
 }
 
@@ -293,49 +273,59 @@ func TestLookingAndInvalidatingWhileLeasesComeAndGo(t *testing.T) {
 
 // Workfront hands a session out a second time, and it is logged out before that answer arrives.
 func TestSessionThatIsLoggedOutDuringAnExchange(t *testing.T) {
-	byItsLease := func(f *fixture) func() {
-		first := f.issue()
-		return func() { f.release(first) }
-	}
-	byMaintenance := func(f *fixture) func() {
-		f.park()
-		f.clock.Advance(time.Minute)
-		return f.maintain
-	}
+	var first *session.Lease
 	for _, tt := range []struct {
-		name  string
-		first func(*fixture) (end func())
-		share string
+		name   string
+		before func(f *fixture)
+		ends   func(f *fixture)
 	}{
-		{"fresh, at the end of its lease", byItsLease, ""},
-		{"shared, at the end of its lease", byItsLease, "roles/r"},
-		{"fresh, as a parked one", byMaintenance, ""},
-		{"shared, as a parked one", byMaintenance, "roles/r"},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			f := newFixture(t)
-			f.behave(func(b *workfronttest.Behaviour) { b.SameSession = true })
-			end := tt.first(f)
-			f.source.Share, f.source.Fingerprint = tt.share, "made from this"
-			resume := f.server.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointExchange, Hang: workfronttest.HangBeforeAnswer, Times: 1})
-			leases := make(chan *session.Lease, 1)
-			go func() {
-				lease, err := f.broker.Issue(t.Context(), f.storage, f.source)
-				if err != nil {
-					t.Errorf("issue: %v", err)
-				}
-				leases <- lease
-			}()
-			eventually(t, "the session is handed out again", func() bool { return f.server.Stats().Reissued == 1 })
-			end()
-			resume()
-			second := <-leases
-			if second == nil {
-				t.FailNow()
+		{"its lease is revoked", func(f *fixture) { first = f.issue() }, func(f *fixture) { f.release(first) }},
+		{"it was parked", func(f *fixture) { f.park() }, func(f *fixture) {
+			f.clock.Advance(time.Minute)
+			f.maintain()
+		}},
+		{"storage does not take it", func(*fixture) {}, func(f *fixture) {
+			f.storage.writesLeft.Store(0)
+			if _, err := f.broker.Issue(f.t.Context(), f.storage, f.source); !errors.Is(err, errStorage) {
+				f.t.Errorf("got %v, want the storage error", err)
 			}
-			f.wantAlive(second, true)
-			f.release(second)
-			f.wantNothingLeft()
-		})
+			f.storage.heal()
+		}},
+	} {
+		for _, shared := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, shared %t", tt.name, shared), func(t *testing.T) {
+				f := newFixture(t)
+				f.behave(func(b *workfronttest.Behaviour) { b.SameSession = true })
+				tt.before(f)
+				handedOut := func() int { return f.server.Stats().Started + f.server.Stats().Reissued }
+				before := handedOut()
+				source := f.source
+				if shared {
+					source.Share, source.Fingerprint = "roles/r", "made from this"
+				}
+				resume := f.server.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointExchange, Hang: workfronttest.HangBeforeAnswer, Times: 1})
+				leases := make(chan *session.Lease, 1)
+				go func() {
+					lease, err := f.broker.Issue(t.Context(), f.storage, source)
+					if err != nil {
+						t.Errorf("issue: %v", err)
+					}
+					leases <- lease
+				}()
+				eventually(t, "the session is handed out again", func() bool { return handedOut() > before })
+				tt.ends(f)
+				if alive := f.server.Stats().Alive; alive != 0 {
+					t.Errorf("sessions alive: got %d, want it to be logged out", alive)
+				}
+				resume()
+				second := <-leases
+				if second == nil {
+					t.FailNow()
+				}
+				f.wantAlive(second, true)
+				f.release(second)
+				f.wantNothingLeft()
+			})
+		}
 	}
 }
