@@ -58,6 +58,10 @@ fmt: $(GOLANGCI_LINT) ## Format the Go code (gofumpt)
 cover: ## Measure the unit tests' statement coverage; fails below 90 %
 	scripts/cover.sh 90
 
+.PHONY: fuzz
+fuzz: ## Fuzz what comes from outside for five minutes in all (FUZZ_SECONDS)
+	scripts/fuzz.sh
+
 .PHONY: demo
 demo: build ## Walk the whole story in a real Vault against the simulator, then clean up
 	scripts/demo.sh
