@@ -29,8 +29,6 @@ type fuzzedMount struct {
 	words     map[string]string // what inputs may name that is another text in each process
 }
 
-const fuzzedSecret = "fuzzed-client-secret"
-
 func newFuzzedMount(f *testing.F) *fuzzedMount {
 	f.Helper()
 	m := &fuzzedMount{clock: workfronttest.NewClock(), system: logical.TestSystemView()}

@@ -26,7 +26,7 @@ var (
 // fuzzedMark begins what is sent as a secret.
 const fuzzedMark = "FUZZED-SECRET"
 
-// kinds of values that JSON has, of a text.
+// fuzzedValue makes one of the kinds of values that JSON has of a text.
 func fuzzedValue(kind uint8, text string) any {
 	switch kind % 7 {
 	case 1:

@@ -47,8 +47,8 @@ done
 printf '\n%-22s %12s %12s %6s\n' target executions 'new inputs' finds
 printf '%s\n' "${rows[@]}"
 if ((found > 0)); then
-  echo "fuzzing found something in $found of ${#targets[@]} targets: the inputs are in testdata/fuzz beside the targets," \
-    "and \`go test\` fails with them until it is mended" >&2
+  echo "fuzzing found something in $found of ${#targets[@]} targets; an input that no seed covers is in testdata/fuzz" \
+    "beside its target, and \`go test\` fails with it until that is mended" >&2
   exit 1
 fi
 echo "fuzzing found nothing in ${#targets[@]} targets"

@@ -191,10 +191,16 @@ func FuzzExchangeWire(f *testing.F) {
 func FuzzLogoutAnswer(f *testing.F) {
 	const ok, gone, done = 0, 201, `{"data":{"success":true}}`
 	for _, seed := range [][2]string{
-		{done, ""}, {`{"data":{"success":false}}`, done}, {`{"data":{"success":"true"}}`, `{"data":{"success":1}}`}, {`{"data":[true],"error":""}`, `{"data":true}`},
-		{`{"data":{"success":true},"error":"no {token}"}`, `{"data":{"success":true},"error":{}}`}, {`{"DATA":{"SUCCESS":true}}`, `{"data":{"Success":true}}`},
-		{`{"data":{"success":true},"data":{}}`, `{"data":{"success":true,"success":false}}`}, {`{"data":{"success":true},"error":"no","Error":""}`, ""},
-		{`<html>{token}</html>`, `{"success":true}`}, {done + done, `null`},
+		{done, ""},
+		{`{"data":{"success":false}}`, done},
+		{`{"data":{"success":"true"}}`, `{"data":{"success":1}}`},
+		{`{"data":[true],"error":""}`, `{"data":true}`},
+		{`{"data":{"success":true},"error":"no {token}"}`, `{"data":{"success":true},"error":{}}`},
+		{`{"DATA":{"SUCCESS":true}}`, `{"data":{"Success":true}}`},
+		{`{"data":{"success":true},"data":{}}`, `{"data":{"success":true,"success":false}}`},
+		{`{"data":{"success":true},"error":"no","Error":""}`, ""},
+		{`<html>{token}</html>`, `{"success":true}`},
+		{done + done, `null`},
 	} {
 		f.Add(uint16(ok), seed[0], uint16(ok), seed[1])
 		f.Add(uint16(gone), seed[0], uint16(ok), seed[1])
