@@ -97,8 +97,7 @@ func doJob(job, simulatorDir, keyFile string, clients, requests int) (childResul
 			return childResult{}, err
 		}
 		client := sim.httpClient(clients)
-		body := url.Values{"client_id": {sim.ClientID}, "client_secret": {sim.ClientSecret}, "jwt_token": {assertion}}.Encode()
-		once = func() error { return post(client, sim.BaseURL+"/integrations/oauth2/api/v1/jwt/exchange", body) }
+		once = func() error { return post(client, sim, assertion) }
 	default:
 		return childResult{}, fmt.Errorf("unknown job %q", job)
 	}
@@ -169,8 +168,9 @@ func sign(key *rsa.PrivateKey, sim *simulator) (string, error) {
 	return input + "." + encode(signature), err
 }
 
-func post(client *http.Client, address, body string) error {
-	resp, err := client.Post(address, "application/x-www-form-urlencoded", strings.NewReader(body))
+func post(client *http.Client, sim *simulator, assertion string) error {
+	body := url.Values{"client_id": {sim.ClientID}, "client_secret": {sim.ClientSecret}, "jwt_token": {assertion}}.Encode()
+	resp, err := client.Post(sim.BaseURL+"/integrations/oauth2/api/v1/jwt/exchange", "application/x-www-form-urlencoded", strings.NewReader(body))
 	if err != nil {
 		return err
 	}

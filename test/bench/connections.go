@@ -36,8 +36,8 @@ func (b *bench) connections() error {
 			return fmt.Errorf("%d reads started %d sessions", exchanges, n)
 		}
 		opened := after.Connections - before.Connections
-		rows = append(rows, []string{fmt.Sprintf("%d exchanges, %d clients", exchanges, c.clients), fmt.Sprint(opened)})
-		b.atMost(fmt.Sprintf("connections for %d exchanges, %d clients", exchanges, c.clients), float64(opened), c.limit, "")
+		rows = append(rows, []string{fmt.Sprintf("%d exchanges, %s", exchanges, clientsText(c.clients)), fmt.Sprint(opened)})
+		b.atMost(fmt.Sprintf("connections for %d exchanges, %s", exchanges, clientsText(c.clients)), float64(opened), c.limit, "")
 	}
 	b.table([]string{"", "connections"}, rows)
 	return nil

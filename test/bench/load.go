@@ -23,6 +23,14 @@ type load struct {
 	// The round ends after so many requests, or after so much time if that is 0.
 	requests int
 	lasting  time.Duration
+	stagger  time.Duration // between the first requests of two clients
+}
+
+func clientsText(n int) string {
+	if n == 1 {
+		return "1 client"
+	}
+	return fmt.Sprintf("%d clients", n)
 }
 
 // outcome is what became of a round.
@@ -73,6 +81,7 @@ func (r *reader) read(path string, l load) (outcome, error) {
 	}
 	for i, conn := range conns {
 		clients.Go(func() {
+			<-time.After(time.Duration(i) * l.stagger)
 			latencies[i], errs[i] = converse(conn, request, more)
 		})
 	}

@@ -36,14 +36,14 @@ func (b *bench) profiles() error {
 		file := filepath.Join(b.profile, "profile-"+e.mount+".pprof")
 		done := make(chan error, 1)
 		go func() { done <- takeProfile(p, file) }()
-		_, readErr := r.read(e.path, load{clients: 16, lasting: profileLasts + time.Second})
+		o, readErr := r.read(e.path, load{clients: 16, lasting: profileLasts + time.Second})
 		if err := <-done; err != nil {
 			return err
 		}
 		if readErr != nil {
 			return readErr
 		}
-		b.line("%s: %s", e.name, file)
+		b.line("%s: %d reads in %s: %s", e.name, o.requests, o.elapsed.Round(time.Millisecond), file)
 	}
 	return nil
 }

@@ -40,7 +40,7 @@ func (b *bench) sharedReads() error {
 		}
 		ours := measured[0]
 		for i, e := range engines {
-			rows = append(rows, append([]string{fmt.Sprintf("%d clients, %s", clients, e.name)}, measured[i].cells(ours)...))
+			rows = append(rows, append([]string{clientsText(clients) + ", " + e.name}, measured[i].cells(ours)...))
 		}
 		b.sharedGoals(clients, ours, measured[1], measured[2])
 	}
@@ -49,7 +49,7 @@ func (b *bench) sharedReads() error {
 }
 
 func (b *bench) sharedGoals(clients int, ours, floor, noop *series) {
-	who := fmt.Sprintf(", %d clients", clients)
+	who := ", " + clientsText(clients)
 	b.atLeast("shared read: throughput / floor"+who, ratio(ours.perSecond, floor.perSecond), 0.90, "")
 	b.atLeast("shared read: throughput / no-op"+who, ratio(ours.perSecond, noop.perSecond), 0.65, "")
 	if clients <= 16 {
