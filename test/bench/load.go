@@ -24,6 +24,7 @@ type load struct {
 	requests int
 	lasting  time.Duration
 	stagger  time.Duration // between the first requests of two clients
+	perSec   float64       // requests in a second of all clients together, at most; 0 sets no limit
 }
 
 func clientsText(n int) string {
@@ -82,7 +83,7 @@ func (r *reader) read(path string, l load) (outcome, error) {
 	for i, conn := range conns {
 		clients.Go(func() {
 			<-time.After(time.Duration(i) * l.stagger)
-			latencies[i], errs[i] = converse(conn, request, more)
+			latencies[i], errs[i] = converse(conn, request, l.pace(more))
 		})
 	}
 	clients.Wait()
@@ -93,6 +94,20 @@ func (r *reader) read(path string, l load) (outcome, error) {
 		return o, fmt.Errorf("read %s: %w", path, err)
 	}
 	return o, nil
+}
+
+// pace makes a client wait before each request until its time has come, if the load has a limit.
+func (l load) pace(more func() bool) func() bool {
+	if l.perSec == 0 {
+		return more
+	}
+	every := time.Duration(float64(time.Second) * float64(l.clients) / l.perSec)
+	next := time.Now()
+	return func() bool {
+		<-time.After(time.Until(next))
+		next = next.Add(every)
+		return more()
+	}
 }
 
 // converse sends requests over one connection and returns how long each answer took.
