@@ -208,20 +208,6 @@ func TestLeaseExpires(t *testing.T) {
 	}
 }
 
-// TestSessionTooShort: what has no time left is not lent out, and not left behind.
-func TestSessionTooShort(t *testing.T) {
-	t.Parallel()
-	w := startWorkfront(t, 0)
-	one := "1"
-	behave(w, func(b *behaviour) { b.ExpiresIn = &one })
-	m := lending(t, sharedVault(t), w, nil)
-	_, err := m.readToken("")
-	wantError(t, err, 502, "too little")
-	if s := w.Stats(); s.Started != 1 || s.LoggedOut != 1 {
-		t.Errorf("sessions: %+v; want the one logged out", s)
-	}
-}
-
 // TestBatchTokenCapsLease: a lease of a batch token cannot outlive it, nor be renewed.
 func TestBatchTokenCapsLease(t *testing.T) {
 	t.Parallel()

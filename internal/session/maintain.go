@@ -122,7 +122,7 @@ func (b *Broker) retryParked(ctx context.Context, l ledger, ids []string) error 
 		b.logger.Warn("sessions given up: they could not be logged out in time", "sessions", n)
 	}
 	if n := remaining.Load(); n > 0 {
-		b.logger.Warn("sessions still not logged out; they are kept to be tried again", "sessions", n)
+		b.logger.Warn("sessions still not logged out", "sessions", n)
 	}
 	return err
 }

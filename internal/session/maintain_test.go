@@ -161,7 +161,7 @@ func TestLogOfAnOutageIsShort(t *testing.T) {
 	wantLines("[WARN]", "HTTP status 500", 1)
 	wantLines("[DEBUG]", "kept to be tried again", 19)
 	f.maintain()
-	wantLines("[WARN]", "sessions still not logged out; they are kept to be tried again: sessions=20", 1)
+	wantLines("[WARN]", "sessions still not logged out: sessions=20", 1)
 	f.recover()
 	wantLines("[INFO]", "sessions logged out that had been kept to be tried again: sessions=20", 1)
 	wantLines("[WARN]", "", 2)
