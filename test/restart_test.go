@@ -3,7 +3,11 @@
 package test
 
 import (
+	"fmt"
 	"os"
+	"os/exec"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -45,6 +49,33 @@ func (v *vaultServer) killPlugin(t *testing.T) (pid int) {
 		t.Fatal(err)
 	}
 	return pid
+}
+
+// TestPluginEndsWithVault kills Vault: the plugin, which holds secrets, does not stay behind.
+func TestPluginEndsWithVault(t *testing.T) {
+	t.Parallel()
+	v := ownVault(t)
+	if err := v.root.Sys().Mount(uniqueName(t), &api.MountInput{Type: pluginName}); err != nil {
+		t.Fatal(err)
+	}
+	plugin := v.onePluginProcess(t)
+	v.Kill()
+	wantGone(t, 30*time.Second, plugin)
+}
+
+// wantGone waits until processes have ended.
+func wantGone(t *testing.T, limit time.Duration, pids ...int) {
+	t.Helper()
+	eventually(t, limit, func() error {
+		for _, pid := range pids {
+			// Nobody may have collected what has ended.
+			state, err := exec.Command("ps", "-o", "stat=", "-p", strconv.Itoa(pid)).Output()
+			if err == nil && !strings.HasPrefix(string(state), "Z") {
+				return fmt.Errorf("process %d lives", pid)
+			}
+		}
+		return nil
+	})
 }
 
 // reloadPlugin has Vault start the plugin anew.
