@@ -129,6 +129,11 @@ func TestSessionExpiry(t *testing.T) {
 		t.Error("alive beyond its time")
 	}
 	f.wantStats(Stats{Exchanges: 4, Started: 4, Expired: 3, LoggedOut: 1})
+	fifth, sixth := f.token(), f.token()
+	if n := f.ExpireSessions(); n != 2 || f.SessionAlive(fifth) || f.SessionAlive(sixth) || f.ExpireSessions() != 0 {
+		t.Errorf("ExpireSessions ended %d sessions, want 2, once", n)
+	}
+	f.wantStats(Stats{Exchanges: 6, Started: 6, Expired: 5, LoggedOut: 1})
 }
 
 // Many exchanges and logouts at once: nothing is counted twice, and of two logouts one wins.

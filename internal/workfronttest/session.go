@@ -81,6 +81,21 @@ func (s *Server) ExpireSession(token string) bool { return s.endSession(token, e
 // EndSession ends a session as if somebody else had logged it out. It reports whether there was one to end.
 func (s *Server) EndSession(token string) bool { return s.endSession(token, loggedOut) }
 
+// ExpireSessions ends all living sessions as if their time had come, and returns how many there were: for those that a test
+// cannot name, because their client died.
+func (s *Server) ExpireSessions() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	living := 0
+	for _, e := range s.sessions {
+		if s.session(e.token) != nil {
+			s.end(e, expired)
+			living++
+		}
+	}
+	return living
+}
+
 func (s *Server) endSession(token string, how ending) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
