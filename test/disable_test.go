@@ -91,7 +91,7 @@ func TestStoryLastWords(t *testing.T) {
 	if err := m.root.Sys().Seal(); err != nil {
 		t.Fatalf("seal: %v", err)
 	}
-	if err := m.unseal(); err != nil {
+	if err := m.Unseal(); err != nil {
 		t.Fatalf("unseal: %v", err)
 	}
 	eventually(t, 20*time.Second, func() error { // a lease can be revoked once Vault has restored it

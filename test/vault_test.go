@@ -88,7 +88,8 @@ func launch(raft *vaultserver.Raft) (*vaultserver.Server, error) {
 	vaults.Lock()
 	defer vaults.Unlock()
 	vaults.all = append(vaults.all, s)
-	return s, nil
+	// A node that never becomes active makes none.
+	return s, os.WriteFile(s.AuditFile(), nil, 0o600)
 }
 
 func stopAllVaults() {

@@ -5,18 +5,12 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
-	"strings"
-	"sync"
-	"syscall"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/vault/api"
@@ -41,38 +35,27 @@ type Server struct {
 	Root      *api.Client // with the root token, once there is one
 	UnsealKey string
 
-	options  Options
-	process  *exec.Cmd
-	exited   chan struct{} // closed when the process has ended
-	watchdog io.Closer
-	stopOnce sync.Once
+	options Options
+	process atomic.Pointer[process]
 }
 
-// Start starts the process. What it is told of storage may be there already: a node that was stopped is started again so.
+// Start starts the process.
 func Start(o Options) (*Server, error) {
-	s := &Server{options: o, exited: make(chan struct{})}
-	configFile := filepath.Join(o.Dir, "config.hcl")
-	if err := os.WriteFile(configFile, []byte(s.config()), 0o600); err != nil {
+	s := &Server{options: o}
+	for _, path := range []*string{&s.options.Binary, &s.options.Dir} { // the process works in another directory
+		absolute, err := filepath.Abs(*path)
+		if err != nil {
+			return nil, err
+		}
+		*path = absolute
+	}
+	if err := os.WriteFile(s.configFile(), []byte(s.config()), 0o600); err != nil {
 		return nil, err
 	}
-	log, err := os.OpenFile(s.LogFile(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
+	if err := s.run(); err != nil {
 		return nil, err
 	}
-	defer func() { _ = log.Close() }() // the process has its own
-	s.process = exec.Command(o.Binary, "server", "-config", configFile)
-	s.process.Stdout, s.process.Stderr = log, log
-	if err := s.process.Start(); err != nil {
-		return nil, fmt.Errorf("start vault: %w", err)
-	}
-	go func() {
-		_ = s.process.Wait()
-		close(s.exited)
-	}()
-	if err := s.watch(); err != nil {
-		s.Kill()
-		return nil, fmt.Errorf("watch vault: %w", err)
-	}
+	var err error
 	if s.Root, err = s.NewClient(""); err != nil {
 		s.Kill()
 		return nil, err
@@ -113,43 +96,22 @@ disable_clustering = true
 // LogFile holds what the server and its plugins have logged.
 func (s *Server) LogFile() string { return filepath.Join(s.options.Dir, "vault.log") }
 
-// AuditFile is where EnableAudit has requests logged.
-func (s *Server) AuditFile() string { return filepath.Join(s.options.Dir, "audit.log") }
+const auditName = "audit.log"
+
+// AuditFile is where EnableAudit has requests logged. A node of a cluster makes it when it becomes active.
+func (s *Server) AuditFile() string { return filepath.Join(s.options.Dir, auditName) }
 
 func (s *Server) socket() string { return filepath.Join(s.options.Dir, "vault.sock") }
-
-// watch starts a shell that stops Vault when this process ends in whatever way: its end of the pipe is closed then.
-// Vault stops its plugins.
-func (s *Server) watch() error {
-	shell := exec.Command("sh", "-c", `cat; kill "$0" 2>/dev/null`, strconv.Itoa(s.PID()))
-	pipe, err := shell.StdinPipe()
-	if err != nil {
-		return err
-	}
-	s.watchdog = pipe
-	if err := shell.Start(); err != nil {
-		return err
-	}
-	go func() { _ = shell.Wait() }()
-	return nil
-}
 
 // Initialise makes the root token and the unseal key of a new server, and unseals it.
 func (s *Server) Initialise() error {
 	var initialised *api.InitResponse
-	err := Poll(30*time.Second, func() error {
-		if s.hasExited() {
-			return nil // the next line says so
-		}
-		var err error
+	err := s.whileAlive(30*time.Second, func() (err error) {
 		initialised, err = s.Root.Sys().Init(&api.InitRequest{SecretShares: 1, SecretThreshold: 1})
 		return err
 	})
-	if err == nil && initialised == nil {
-		err = errors.New("the process has ended")
-	}
 	if err != nil {
-		return fmt.Errorf("initialise vault (its log is %s): %w", s.LogFile(), err)
+		return fmt.Errorf("initialise vault: %w", err)
 	}
 	s.UnsealKey = initialised.Keys[0]
 	s.Root.SetToken(initialised.RootToken)
@@ -178,11 +140,12 @@ func (s *Server) WaitActive(limit time.Duration) error {
 	})
 }
 
-// EnableAudit has requests logged in AuditFile.
+// EnableAudit has requests logged in AuditFile. In a cluster it does so for all nodes: the setting is the same for them, and
+// each takes its own working directory.
 func (s *Server) EnableAudit() error {
 	return s.Root.Sys().EnableAuditWithOptions("file", &api.EnableAuditOptions{
 		Type:    "file",
-		Options: map[string]string{"file_path": s.AuditFile(), "log_raw": "false"},
+		Options: map[string]string{"file_path": auditName, "log_raw": "false"},
 	})
 }
 
@@ -209,7 +172,7 @@ func (s *Server) NewClient(token string) (*api.Client, error) {
 	if s.options.Wrap != nil {
 		transport = s.options.Wrap(transport)
 	}
-	address := "http://127.0.0.1:8200" // never dialled: Transport knows where the server is
+	address := "http://127.0.0.1:8200" // not dialled: Transport knows where the server is
 	if s.options.Raft != nil {
 		address = s.options.Raft.url()
 	}
@@ -225,10 +188,16 @@ func (s *Server) NewClient(token string) (*api.Client, error) {
 // maxIdle is how many connections a client keeps open: as many as the benchmark has clients.
 const maxIdle = 128
 
-// Transport reaches the server, whatever host a request names.
+// Transport reaches the server. One that is alone is reached whatever host a request names; the nodes of a cluster send their
+// clients to one another.
 func (s *Server) Transport() http.RoundTripper {
 	return &http.Transport{
-		DialContext:         func(ctx context.Context, _, _ string) (net.Conn, error) { return s.Dial(ctx) },
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			if s.options.Raft == nil {
+				return s.Dial(ctx)
+			}
+			return new(net.Dialer).DialContext(ctx, network, address)
+		},
 		MaxIdleConnsPerHost: maxIdle,
 		IdleConnTimeout:     time.Minute,
 	}
@@ -240,67 +209,4 @@ func (s *Server) Dial(ctx context.Context) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "tcp", raft.Address)
 	}
 	return new(net.Dialer).DialContext(ctx, "unix", s.socket())
-}
-
-// Stop ends the process, and with it the plugins.
-func (s *Server) Stop() {
-	s.stopOnce.Do(func() {
-		_ = s.process.Process.Signal(syscall.SIGTERM)
-		patience := time.NewTimer(15 * time.Second)
-		defer patience.Stop()
-		select {
-		case <-s.exited:
-		case <-patience.C:
-			_ = s.process.Process.Kill()
-			<-s.exited
-		}
-		s.dismissWatchdog()
-	})
-}
-
-// Kill ends the process so that it can finish nothing. Its plugins end when they notice.
-func (s *Server) Kill() {
-	s.stopOnce.Do(func() {
-		_ = s.process.Process.Kill()
-		<-s.exited
-		s.dismissWatchdog()
-	})
-}
-
-// dismissWatchdog ends the shell. Its kill meets nobody.
-func (s *Server) dismissWatchdog() {
-	if s.watchdog != nil {
-		_ = s.watchdog.Close()
-	}
-}
-
-func (s *Server) hasExited() bool {
-	select {
-	case <-s.exited:
-		return true
-	default:
-		return false
-	}
-}
-
-// PID is the ID of the server's process.
-func (s *Server) PID() int { return s.process.Process.Pid }
-
-// PluginPIDs returns the plugin processes: Vault has no other children. It starts some for a moment, to ask a plugin for its
-// version.
-func (s *Server) PluginPIDs() ([]int, error) {
-	out, err := exec.Command("pgrep", "-P", strconv.Itoa(s.PID())).Output()
-	var exit *exec.ExitError
-	if err != nil && (!errors.As(err, &exit) || exit.ExitCode() != 1) { // 1: there is none
-		return nil, fmt.Errorf("pgrep: %w", err)
-	}
-	var pids []int
-	for _, field := range strings.Fields(string(out)) {
-		pid, err := strconv.Atoi(field)
-		if err != nil {
-			return nil, fmt.Errorf("pgrep: %w", err)
-		}
-		pids = append(pids, pid)
-	}
-	return pids, nil
 }
