@@ -178,22 +178,27 @@ func (m *mount) sessions(t *testing.T) map[string]map[string]any {
 // leases counts the leases that Vault knows at a path and below it.
 func (m *mount) leases(t *testing.T, path string) int {
 	t.Helper()
+	return len(m.leaseIDs(t, path))
+}
+
+// leaseIDs returns those leases.
+func (m *mount) leaseIDs(t *testing.T, path string) (ids []string) {
+	t.Helper()
 	listed, err := m.root.Logical().List("sys/leases/lookup/" + path)
 	if err != nil {
 		t.Fatalf("list leases: %v", err)
 	}
 	if listed == nil {
-		return 0
+		return nil
 	}
-	n := 0
 	for _, key := range listed.Data["keys"].([]any) {
 		if folder, ok := strings.CutSuffix(key.(string), "/"); ok {
-			n += m.leases(t, path+"/"+folder)
+			ids = append(ids, m.leaseIDs(t, path+"/"+folder)...)
 		} else {
-			n++
+			ids = append(ids, path+"/"+key.(string))
 		}
 	}
-	return n
+	return ids
 }
 
 // number reads a number of an answer.
