@@ -23,8 +23,8 @@ const (
 
 // freshReads measures the processor time that a fresh token costs the plugin.
 func (b *bench) freshReads() error {
-	b.section("Fresh read", "Each read signs, exchanges and starts a session. Processor time of the plugin for each token, against the sum of\n"+
-		"what cannot be left out: one RSA-2048 signature, one HTTPS POST of a bare Go client on a kept-alive connection, one floor read.")
+	b.section("Fresh read", "Processor time of the plugin for each token, against the sum of what cannot be left out: one RSA-2048 signature, one HTTPS\n"+
+		"POST of a bare Go client on a kept-alive connection, one floor read of as many clients.")
 	r, err := b.newRig(fresh, floor)
 	if err != nil {
 		return err
@@ -67,7 +67,7 @@ func (b *bench) freshReads() error {
 		})
 		b.atMost("fresh read: CPU of the plugin / sum, "+clientsText(clients), ratio(cpu[turnFresh], sum), 1.15, "")
 	}
-	b.table([]string{"", "tokens/s", "plugin ms", "signature ms", "POST ms", "floor ms", "sum ms", "plugin / sum", "(of a round)", "slow floor ms", "ratio"}, rows)
+	b.table([]string{"CPU ms of", "tokens/s", "fresh", "signature", "POST", "floor", "sum", "fresh / sum", "of the rounds", "slow floor", "ratio"}, rows)
 	b.line("A floor read costs less the more of them there are in a second: a process that is busy need not be woken. Slow floor: the\n" +
 		"same at the rate of the fresh reads; the ratio is to the sum with that. The goal is not about it.")
 	return nil

@@ -45,7 +45,7 @@ type size struct {
 }
 
 var (
-	full  = size{rounds: 9, round: 2 * time.Second, few: 5, tokens: 500, leases: 10_000, revocations: 3, levels: []int{10, 1_000, 100_000}, idle: 65 * time.Second}
+	full  = size{rounds: 11, round: time.Second, few: 5, tokens: 500, leases: 10_000, revocations: 2, levels: []int{10, 1_000, 100_000}, idle: 65 * time.Second}
 	quick = size{rounds: 3, round: time.Second, few: 2, tokens: 200, leases: 1_000, revocations: 2, levels: []int{10, 1_000, 10_000}, idle: 65 * time.Second}
 )
 
@@ -176,12 +176,17 @@ func (b *bench) header(isQuick bool) error {
 		return fmt.Errorf("%s version: %w", b.vault, err)
 	}
 	b.line("The plugin in a real Vault, side by side with an engine that does nothing.\n")
+	b.line("shared   the plugin; all readers get the same session, each with a lease of its own")
+	b.line("fresh    the plugin; each read signs, exchanges and starts a session")
+	b.line("no-op    an engine that returns a constant under a lease: what Vault itself takes")
+	b.line("floor    the no-op with one storage put for each lease, and one delete: what an exact count of leases takes\n")
 	for _, line := range machine() {
 		b.line("%s", line)
 	}
 	b.line("vault    %s", strings.TrimPrefix(strings.Fields(string(version))[1], "v")+" storage in memory, no audit log, clients on a unix socket")
-	b.line("rounds   %d of %s each, turns interleaved and in changing order; figures are medians, ratios medians of each round's",
-		b.size.rounds, b.size.round)
+	b.line("rounds   %d, of %s each where reads are counted; %d where leases are counted. In a round all take turns, another one first each",
+		b.size.rounds, b.size.round, b.size.few)
+	b.line("         time. Figures are medians of the rounds; a ratio is the median of the ratios of each round")
 	if isQuick {
 		b.line("quick    yes: short rounds, few of them, fewer leases. Do not quote these figures.")
 	}

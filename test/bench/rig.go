@@ -28,9 +28,9 @@ type engine struct {
 }
 
 var (
-	shared = engine{"workfront, shared", "shared", "shared/token", pluginProgram}
-	fresh  = engine{"workfront, fresh", "fresh", "fresh/token", pluginProgram}
-	floor  = engine{"floor (no-op, one put)", "floor", "floor/token-put", "bench-floor"}
+	shared = engine{"shared", "shared", "shared/token", pluginProgram}
+	fresh  = engine{"fresh", "fresh", "fresh/token", pluginProgram}
+	floor  = engine{"floor", "floor", "floor/token-put", "bench-floor"}
 	noop   = engine{"no-op", "noop", "noop/token", "bench-noop"}
 )
 

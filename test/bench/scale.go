@@ -56,8 +56,8 @@ func (b *bench) scale() error {
 		rows = append(rows, append(row, number(memory[len(memory)-1])))
 	}
 	b.table([]string{
-		"", "plugin reads/s", "floor", "no-op", "plugin / floor",
-		"plugin memory", "floor", "no-op", "plugin / no-op",
+		"", "shared reads/s", "floor", "no-op", "shared / floor",
+		"shared memory", "floor", "no-op", "shared / no-op",
 	}, rows)
 	last := len(b.size.levels) - 1
 	most := fmt.Sprintf("%d leases", b.size.levels[last])
@@ -136,7 +136,7 @@ func (b *bench) periodicJob(rigs map[int]*rig) error {
 		ours, base := milliseconds(spent[level][0]), milliseconds(spent[level][1])
 		rows = append(rows, []string{fmt.Sprintf("%d leases", level), number(ours), number(base), number(ours - base)})
 	}
-	b.table([]string{"", "plugin CPU ms", "no-op CPU ms", "difference"}, rows)
+	b.table([]string{"", "shared CPU ms", "no-op CPU ms", "difference"}, rows)
 	last := b.size.levels[len(b.size.levels)-1]
 	b.atMost(fmt.Sprintf("periodic job: CPU of the plugin in a minute, %d leases", last), milliseconds(spent[last][0]), 50, " ms")
 	return nil

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -17,21 +18,22 @@ type series struct {
 
 // sharedReads measures reads of a shared session.
 func (b *bench) sharedReads() error {
-	b.section("Shared read", "Readers share one session; each read gets a lease of its own. Ratios: plugin / the other.")
+	b.section("Shared read", "Ratios: shared / the other. CPU: of the plugin's process and of Vault's, for each read.")
 	r, err := b.newRig(shared, floor, noop)
 	if err != nil {
 		return err
 	}
 	defer r.vault.Stop()
 	engines := []engine{shared, floor, noop}
+	var sizes []string
 	for _, e := range engines {
 		size, err := r.payload(e)
 		if err != nil {
 			return err
 		}
-		b.line("payload of %s: %d bytes", e.name, size)
+		sizes = append(sizes, fmt.Sprintf("%s %d bytes", e.name, size))
 	}
-	b.line("")
+	b.line("payload  %s\n", strings.Join(sizes, ", "))
 	var rows [][]string
 	for _, clients := range clientCounts {
 		measured, err := r.sideBySide(engines, b.size.rounds, load{clients: clients, lasting: b.size.round})
@@ -44,7 +46,7 @@ func (b *bench) sharedReads() error {
 		}
 		b.sharedGoals(clients, ours, measured[1], measured[2])
 	}
-	b.table([]string{"", "reads/s", "ratio", "(of a round)", "p50 ms", "p99 ms", "p99 ratio", "plugin CPU us", "vault CPU us"}, rows)
+	b.table([]string{"", "reads/s", "ratio", "of the rounds", "p50 ms", "p99 ms", "p99 ratio", "CPU us", "Vault CPU us"}, rows)
 	return nil
 }
 
