@@ -81,7 +81,7 @@ func timed(t *testing.T, what string, do func()) {
 // logLines returns the lines of the server's log that hold all of the texts.
 func (v *vaultServer) logLines(t *testing.T, texts ...string) []string {
 	t.Helper()
-	file, err := os.Open(v.logFile())
+	file, err := os.Open(v.LogFile())
 	if err != nil {
 		t.Fatal(err)
 	}
