@@ -12,7 +12,7 @@ import (
 // out the same session twice, and the answer was overtaken.
 var errEnded = errors.New("the session was logged out meanwhile")
 
-// endings remembers which sessions were logged out while exchanges are under way. Broker.mu guards it.
+// endings remembers which sessions were, or may have been, logged out while exchanges are under way. Broker.mu guards it.
 type endings struct {
 	exchanges int            // under way
 	count     int            // of sessions logged out
@@ -35,7 +35,7 @@ func (b *Broker) endExchange() {
 	}
 }
 
-// noteEnded notes that a session was logged out.
+// noteEnded notes that a session was, or may have been, logged out.
 func (b *Broker) noteEnded(id string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -51,7 +51,7 @@ func (b *Broker) endedSoFar() int {
 	return b.endings.count
 }
 
-// endedSince tells whether a session was logged out since the exchange began for which beginExchange returned began.
+// endedSince tells whether a session was, or may have been, logged out since the exchange began for which beginExchange returned began.
 func (b *Broker) endedSince(id string, began int) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()

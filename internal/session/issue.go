@@ -204,10 +204,10 @@ func (b *Broker) enter(ctx context.Context, l ledger, fresh *Record, began int) 
 
 // enterHeld is enter for a caller that holds the session. fresh.Lease may be none.
 func (b *Broker) enterHeld(ctx context.Context, l ledger, e *entry, fresh *Record, began int) (*Record, error) {
+	if b.endedSince(e.id, began) {
+		return nil, errEnded
+	}
 	if e.record == nil {
-		if b.endedSince(e.id, began) {
-			return nil, errEnded
-		}
 		if err := l.create(ctx, fresh); err != nil {
 			e.failed()
 			b.abandon(ctx, l, fresh, err)

@@ -132,9 +132,7 @@ func (b *Broker) logout(ctx context.Context, r *Record) error {
 	if ctx.Err() == nil {
 		b.endpoints.observe(r.Endpoint.Endpoint, err)
 	}
-	if err == nil {
-		b.noteEnded(r.ID())
-	}
+	b.noteEnded(r.ID()) // a failure may hide a logout
 	return err
 }
 

@@ -284,6 +284,24 @@ func TestSessionThatIsLoggedOutDuringAnExchange(t *testing.T) {
 			f.clock.Advance(time.Minute)
 			f.maintain()
 		}},
+		{"its revocation is cut off", func(f *fixture) { first = f.issue() }, func(f *fixture) {
+			ctx, cancel := context.WithCancel(f.t.Context())
+			f.server.OnEvent(func(e workfronttest.Event) {
+				if e.Kind == workfronttest.LogoutReceived {
+					eventually(f.t, "the session has ended", func() bool { return f.server.EndSession(first.Token) })
+					cancel()
+				}
+			})
+			if err := f.broker.Release(ctx, f.storage, first.SessionID, first.ID); !errors.Is(err, context.Canceled) {
+				f.t.Errorf("got %v, want the cancellation", err)
+			}
+			f.server.OnEvent(nil)
+		}},
+		{"its logout is not confirmed", func(f *fixture) { first = f.issue() }, func(f *fixture) {
+			defer f.server.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointLogout, Status: 500, Apply: true})()
+			f.release(first)
+			f.wantState(first, session.StateLogoutPending)
+		}},
 		{"storage does not take it", func(*fixture) {}, func(f *fixture) {
 			f.storage.writesLeft.Store(0)
 			if _, err := f.broker.Issue(f.t.Context(), f.storage, f.source); !errors.Is(err, errStorage) {
@@ -296,6 +314,7 @@ func TestSessionThatIsLoggedOutDuringAnExchange(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, shared %t", tt.name, shared), func(t *testing.T) {
 				f := newFixture(t)
 				f.behave(func(b *workfronttest.Behaviour) { b.SameSession = true })
+				first = nil
 				tt.before(f)
 				handedOut := func() int { return f.server.Stats().Started + f.server.Stats().Reissued }
 				before := handedOut()
@@ -324,6 +343,10 @@ func TestSessionThatIsLoggedOutDuringAnExchange(t *testing.T) {
 				}
 				f.wantAlive(second, true)
 				f.release(second)
+				if first != nil {
+					f.release(first) // Vault repeats what was cut off
+				}
+				f.recover()
 				f.wantNothingLeft()
 			})
 		}
