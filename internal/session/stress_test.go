@@ -286,8 +286,12 @@ func (s *stress) wantConsistent() {
 	s.calm()
 	certain, possible := map[string]int{}, map[string]int{}
 	for _, l := range s.leases {
-		if possible[l.SessionID]++; !s.unclear[l] {
-			certain[l.SessionID]++
+		if possible[l.SessionID]++; s.unclear[l] {
+			continue
+		}
+		certain[l.SessionID]++
+		if s.clock.Now().Before(l.ExpiresAt) && !s.ended[l.Token] && !s.server.SessionAlive(l.Token) {
+			s.t.Errorf("%s: a leased session is dead", l.SessionID)
 		}
 	}
 	ids, err := s.broker.IDs(s.t.Context(), s.storage)
@@ -311,9 +315,6 @@ func (s *stress) wantConsistent() {
 		lives := s.server.SessionAlive(record.Token)
 		if lives {
 			alive++
-		}
-		if !lives && certain[id] > 0 && record.State == session.StateActive && s.clock.Now().Before(record.ExpiresAt) && !s.ended[record.Token] {
-			s.t.Errorf("%s: a leased session is dead", id)
 		}
 		if lives && inStorage == 0 && record.State == session.StateActive && !s.isCurrent(id) {
 			s.t.Errorf("%s: nobody leases it, and it is not what is shared", id)
