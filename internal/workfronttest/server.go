@@ -14,8 +14,10 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"math/rand/v2"
 	"net"
 	"net/http"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -174,7 +176,7 @@ func (s *Server) resume() error {
 	if err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", s.addr)
+	listener, err := listen(s.addr)
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
@@ -204,6 +206,28 @@ func (s *Server) resume() error {
 		<-done
 	}
 	return nil
+}
+
+// Ports that systems do not give to outgoing connections by themselves (Linux begins at 32768, others at 49152): one of
+// those could be taken by a client while the server is suspended.
+const (
+	firstPort = 20_000
+	lastPort  = 29_999
+)
+
+// listen chooses a free port if addr has port 0.
+func listen(addr string) (net.Listener, error) {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil || port != "0" {
+		return net.Listen("tcp", addr)
+	}
+	for range 100 {
+		chosen := strconv.Itoa(firstPort + rand.IntN(lastPort-firstPort+1))
+		if listener, err := net.Listen("tcp", net.JoinHostPort(host, chosen)); err == nil {
+			return listener, nil
+		}
+	}
+	return net.Listen("tcp", addr)
 }
 
 // SetTLS gives the server another certificate or other TLS versions. Connections are closed, so that a kept-alive one

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -156,6 +158,16 @@ func TestSuspend(t *testing.T) {
 	fatal(t, f.Resume())
 	if f.URL() != url || f.call("GET", searchPath, token).status != 200 {
 		t.Error("not as it was before")
+	}
+}
+
+// A port that outgoing connections are given could be taken by one of them meanwhile.
+func TestSuspendedServerKeepsItsPort(t *testing.T) {
+	f := newFixture(t, Options{})
+	address, err := url.Parse(f.URL())
+	fatal(t, err)
+	if port, err := strconv.Atoi(address.Port()); err != nil || port >= 32768 {
+		t.Errorf("it listens on port %s, want one below 32768", address.Port())
 	}
 }
 
