@@ -32,7 +32,8 @@ type faulty struct {
 	*workfront
 	mount     *mount
 	elsewhere *workfront
-	times     int // how many exchanges are to go wrong
+	times     int          // how many exchanges are to go wrong
+	mend      func() error // ends the fault, if it does not end by itself
 }
 
 // reconfigured brings a fault about by a setting that is wrong.
@@ -80,6 +81,7 @@ func redirected(status int, away bool) func(*testing.T, *faulty) {
 // secured gives Workfront another certificate or another version of TLS.
 func secured(o workfronttest.TLSOptions) func(*testing.T, *faulty) {
 	return func(t *testing.T, f *faulty) {
+		f.mend = func() error { return f.SetTLS(workfronttest.TLSOptions{}) }
 		if err := f.SetTLS(o); err != nil {
 			t.Fatal(err)
 		}
@@ -106,7 +108,10 @@ func upstreamFaults() []upstreamFault {
 	reset := func(at workfronttest.ResetPoint) func(*testing.T, *faulty) {
 		return exchangeFault(workfronttest.Fault{Reset: at})
 	}
-	suspended := func(_ *testing.T, f *faulty) { f.Suspend() }
+	suspended := func(_ *testing.T, f *faulty) {
+		f.Suspend()
+		f.mend = f.Resume
+	}
 	html := []string{"Content-Type", "text/html"}
 	return []upstreamFault{
 		// No connection.
@@ -224,7 +229,8 @@ func (c upstreamFault) try(t *testing.T, role string) {
 		t.Fatal(err)
 	}
 
-	c.bring(t, &faulty{w, m, elsewhere, c.exchanges})
+	f := &faulty{w, m, elsewhere, c.exchanges, func() error { return nil }}
+	c.bring(t, f)
 	began := time.Now()
 	lease, err := m.readRole(role)
 	took := time.Since(began)
@@ -246,10 +252,7 @@ func (c upstreamFault) try(t *testing.T, role string) {
 		t.Error(err)
 	}
 
-	if err := w.SetTLS(workfronttest.TLSOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Resume(); err != nil {
+	if err := f.mend(); err != nil {
 		t.Fatal(err)
 	}
 	m.configure(t, w, settings)
