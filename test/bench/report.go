@@ -59,12 +59,12 @@ func (r *report) table(head []string, rows [][]string) {
 	_, _ = fmt.Fprintln(r.out)
 }
 
-func (r *report) atLeast(what string, value, limit float64, unit string) {
-	r.goals = append(r.goals, goal{what, value, limit, true, unit})
+func (r *report) atLeast(what string, value, limit float64) {
+	r.goals = append(r.goals, goal{what: what, value: value, limit: limit, least: true})
 }
 
 func (r *report) atMost(what string, value, limit float64, unit string) {
-	r.goals = append(r.goals, goal{what, value, limit, false, unit})
+	r.goals = append(r.goals, goal{what: what, value: value, limit: limit, unit: unit})
 }
 
 // summary prints all goals.

@@ -61,7 +61,7 @@ func (b *bench) scale() error {
 	}, rows)
 	last := len(b.size.levels) - 1
 	most := fmt.Sprintf("%d leases", b.size.levels[last])
-	b.atLeast(fmt.Sprintf("scale: (plugin / floor at %s) / (at %d)", most, b.size.levels[0]), againstFloor[last]/againstFloor[0], 0.9, "")
+	b.atLeast(fmt.Sprintf("scale: (plugin / floor at %s) / (at %d)", most, b.size.levels[0]), againstFloor[last]/againstFloor[0], 0.9)
 	b.atMost("scale: plugin memory / no-op's, "+most, memory[last], 1.5, "")
 
 	idle[b.size.levels[last]] = r
