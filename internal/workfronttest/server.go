@@ -48,7 +48,8 @@ type Server struct {
 	log         func(Request)
 	authority   *authority
 	client      *http.Client
-	connections atomic.Int64
+	connections atomic.Int64 // accepted so far
+	connected   atomic.Int64 // open now
 	closed      chan struct{}
 	closeOnce   sync.Once
 
@@ -141,6 +142,9 @@ func (s *Server) CACert() string { return s.authority.pem }
 // on each call.
 func (s *Server) HTTPClient() *http.Client { return s.client }
 
+// OpenConnections is how many TCP connections are open now.
+func (s *Server) OpenConnections() int { return int(s.connected.Load()) }
+
 // Suspend closes the listener and every connection, so that clients are refused, and keeps all else.
 func (s *Server) Suspend() {
 	s.listening.Lock()
@@ -190,8 +194,12 @@ func (s *Server) resume() error {
 		ReadHeaderTimeout: time.Minute,
 		ErrorLog:          log.New(io.Discard, "", 0), // failed handshakes are what many tests are about
 		ConnState: func(_ net.Conn, state http.ConnState) {
-			if state == http.StateNew {
+			switch state {
+			case http.StateNew:
 				s.connections.Add(1)
+				s.connected.Add(1)
+			case http.StateHijacked, http.StateClosed: // hijacked for a reset
+				s.connected.Add(-1)
 			}
 		},
 	}

@@ -61,11 +61,25 @@ func TestConnections(t *testing.T) {
 	if got := f.Stats().Connections; got != 1 {
 		t.Errorf("20 exchanges in a row: got %d connections, want 1", got)
 	}
+	if got := f.OpenConnections(); got != 1 {
+		t.Errorf("20 exchanges in a row: got %d open connections, want 1", got)
+	}
 	f.HTTPClient().CloseIdleConnections()
+	eventually(t, "no connection is open", func() bool { return f.OpenConnections() == 0 })
 	f.token()
 	if got := f.Stats().Connections; got != 2 {
 		t.Errorf("after a new one: got %d connections, want 2", got)
 	}
+}
+
+// A reset takes the connection out of the HTTP server's hands.
+func TestResetConnectionIsNotOpen(t *testing.T) {
+	f := newFixture(t, Options{})
+	f.Inject(Fault{Endpoint: EndpointExchange, Times: 1, Reset: ResetBeforeHandling})
+	if _, err := f.tryExchange(); err == nil {
+		t.Error("got an answer, want none")
+	}
+	eventually(t, "no connection is open", func() bool { return f.OpenConnections() == 0 })
 }
 
 func TestHTTP1Only(t *testing.T) {
