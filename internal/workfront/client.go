@@ -13,6 +13,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptrace"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-cleanhttp"
@@ -41,6 +42,7 @@ type Client struct {
 	endpoint Endpoint
 	http     *http.Client
 	now      func() time.Time
+	closed   *atomic.Bool
 }
 
 // NewClient returns a client for e. Time is read from now. It fails if CACert holds no certificate.
@@ -57,19 +59,24 @@ func NewClient(e Endpoint, now func() time.Time) (*Client, error) {
 	transport.ForceAttemptHTTP2 = false
 	transport.MaxConnsPerHost = maxConnections
 	transport.MaxIdleConnsPerHost = maxConnections
+	closed := &atomic.Bool{}
 	return &Client{
 		endpoint: e,
 		now:      now,
+		closed:   closed,
 		http: &http.Client{
-			Transport: wholeTripper{transport},
+			Transport: wholeTripper{transport, closed},
 			// A redirect would take the client secret to wherever it points.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 	}, nil
 }
 
-// Close drops idle connections. Calls under way are not disturbed.
-func (c *Client) Close() { c.http.CloseIdleConnections() }
+// Close drops idle connections, and keeps none from now on. Calls under way are not disturbed.
+func (c *Client) Close() {
+	c.closed.Store(true)
+	c.http.CloseIdleConnections()
+}
 
 // ParseCACert checks that text holds PEM certificates and nothing that is not one.
 func ParseCACert(text string) error {
@@ -119,12 +126,23 @@ var errUpgrade = errors.New("the answer switches protocols")
 
 // wholeTripper returns answers whole or not at all, so that one that breaks off counts as a failure of the request, and marks
 // the errors of requests that never got a connection.
-type wholeTripper struct{ http.RoundTripper }
+type wholeTripper struct {
+	http.RoundTripper
+	// closed says that no connection is to be kept: a request that begins then would leave one that nobody uses any more.
+	closed *atomic.Bool
+}
 
 func (t wholeTripper) RoundTrip(req *http.Request) (*http.Response, error) {
 	connected := false
 	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected = true }}
-	resp, err := t.RoundTripper.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
+	req = req.WithContext(httptrace.WithClientTrace(req.Context(), trace))
+	req.Close = t.closed.Load()
+	defer func() {
+		if t.closed.Load() {
+			t.CloseIdleConnections() // what has become idle meanwhile: a request that begins makes the transport keep it
+		}
+	}()
+	resp, err := t.RoundTripper.RoundTrip(req)
 	if err != nil {
 		if !connected {
 			err = &unsentError{err}

@@ -244,12 +244,61 @@ func TestConnectionsAreKept(t *testing.T) {
 	if got, want := s.Stats().Connections, 1; got != want {
 		t.Errorf("got %d connections, want %d", got, want)
 	}
+}
+
+// A call may be about to begin when its client is closed. What it leaves open then would stay so until it times out.
+func TestClosedClientKeepsNoConnection(t *testing.T) {
+	t.Parallel()
+	s := newStandIn(t, workfronttest.Options{})
+	c := newClient(t, s.endpoint(), time.Now)
+	for range 3 {
+		c.Close()
+		if _, err := c.Exchange(bounded(t), s.request(t, 0)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Exchange(bounded(t), s.request(t, 0)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, want := s.Stats().Connections, 6; got != want {
+		t.Errorf("6 calls after Close: got %d connections, want %d, none of them kept for another call", got, want)
+	}
+}
+
+// A call that was under way when its client was closed, and one that begins then, leave nothing open, whichever ends last.
+func TestClosedClientUnderWayKeepsNoConnection(t *testing.T) {
+	t.Parallel()
+	s := newStandIn(t, workfronttest.Options{})
+	release := s.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointExchange, Times: 1, Hang: workfronttest.HangBeforeHandling})
+	c := newClient(t, s.endpoint(), time.Now)
+	ctx, request, underWay := bounded(t), s.request(t, 0), make(chan error, 1)
+	go func() {
+		_, err := c.Exchange(ctx, request)
+		underWay <- err
+	}()
+	eventually(t, "the call is under way", func() bool { return s.Stats().Exchanges == 1 })
 	c.Close()
 	if _, err := c.Exchange(bounded(t), s.request(t, 0)); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := s.Stats().Connections, 2; got != want {
-		t.Errorf("after Close: got %d connections, want %d", got, want)
+	release()
+	if err := <-underWay; err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "no connection is open", func() bool { return s.OpenConnections() == 0 })
+}
+
+func eventually(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	ticker, limit := time.NewTicker(time.Millisecond), time.NewTimer(patience)
+	defer ticker.Stop()
+	defer limit.Stop()
+	for !is() {
+		select {
+		case <-ticker.C:
+		case <-limit.C:
+			t.Fatalf("not so within %s: %s", patience, what)
+		}
 	}
 }
 
