@@ -70,6 +70,10 @@ demo: build ## Walk the whole story in a real Vault against the simulator, then 
 dev: build ## Leave a Vault running with the plugin set up (simulator, or your Workfront by WORKFRONT_* variables)
 	scripts/dev.sh
 
+.PHONY: soak
+soak: ## Mixed load with faults at random in a real Vault for TIME (10m): nothing may grow; SEED repeats the choices
+	scripts/soak.sh -time "$(or $(TIME),10m)" $(if $(SEED),-seed "$(SEED)")
+
 .PHONY: clean
 clean: ## Remove bin/: binaries, built Vault servers, the linter, coverage
 	rm -rf bin
