@@ -103,5 +103,16 @@ func machine() []string {
 		fmt.Sprintf("cores    %d (%s)", runtime.NumCPU(), model),
 		fmt.Sprintf("system   %s/%s, kernel %s", runtime.GOOS, runtime.GOARCH, strings.TrimSpace(string(kernel))),
 		"go       " + runtime.Version(),
+		"busy     " + busy(),
 	}
+}
+
+// busy is how much the machine has had to do besides: the load averages.
+func busy() string {
+	content, err := os.ReadFile("/proc/loadavg")
+	fields := strings.Fields(string(content))
+	if err != nil || len(fields) < 3 {
+		return "unknown"
+	}
+	return fmt.Sprintf("load average %s before the run: above 0.5, something else is at work here", strings.Join(fields[:3], ", "))
 }
