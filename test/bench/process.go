@@ -114,5 +114,5 @@ func busy() string {
 	if err != nil || len(fields) < 3 {
 		return "unknown"
 	}
-	return fmt.Sprintf("load average %s before the run: above 0.5, something else is at work here", strings.Join(fields[:3], ", "))
+	return fmt.Sprintf("load average %s before the run: above 1, something else is at work here", strings.Join(fields[:3], ", "))
 }
