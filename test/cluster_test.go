@@ -68,7 +68,8 @@ func (c *cluster) form(version string) (err error) {
 		if err != nil {
 			return err
 		}
-		client.SetMaxRetries(100)
+		client.SetClientTimeout(3 * time.Minute)
+		client.SetMaxRetries(400)
 		client.SetMinRetryWait(100 * time.Millisecond)
 		client.SetMaxRetryWait(500 * time.Millisecond)
 		c.patient = append(c.patient, &vaultServer{Server: node.Server, root: client})
@@ -137,7 +138,7 @@ func (c *cluster) stop() {
 func (c *cluster) leader(t *testing.T, butFor *vaultServer) *vaultServer {
 	t.Helper()
 	var leader *vaultServer
-	eventually(t, time.Minute, func() error {
+	eventually(t, 2*time.Minute, func() error {
 		for _, node := range c.nodes {
 			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 			active := node != butFor && node.IsActive(ctx)
@@ -155,7 +156,7 @@ func (c *cluster) leader(t *testing.T, butFor *vaultServer) *vaultServer {
 // whole waits until all nodes vote.
 func (c *cluster) whole(t *testing.T) {
 	t.Helper()
-	eventually(t, time.Minute, func() error { return c.leader(t, nil).WaitVoters(clusterSize, 5*time.Second) })
+	eventually(t, 2*time.Minute, func() error { return c.leader(t, nil).WaitVoters(clusterSize, 5*time.Second) })
 }
 
 // index is the number of a node.

@@ -13,6 +13,9 @@ import (
 	"vault-plugin-secrets-workfront/test/vaultserver"
 )
 
+// burstSize is how many reads begin just before an incident.
+const burstSize = 5
+
 // survivors are a mount in a cluster, and the leases on it that outlast what happens.
 type survivors struct {
 	*cluster
@@ -46,7 +49,8 @@ func newSurvivors(t *testing.T) *survivors {
 	m := enable(t, first, uniqueName(t), w)
 	certificate, _ := m.write(t, "keys/default/generate", nil).Data["certificate"].(string)
 	key := w.upload(t, certificate)
-	m.configure(t, w, field("ttl", "20m"))
+	// An exchange that is frozen for longer than request_timeout is given up.
+	m.configure(t, w, map[string]any{"ttl": "20m", "request_timeout": "60s"})
 	withRoles(t, m)
 	behave(w, func(b *behaviour) { b.ExchangeDelay = 300 * time.Millisecond })
 	s := &survivors{cluster: c, mount: m, w: w, key: key, ttl: minTTL, references: map[string]int{}}
@@ -136,7 +140,7 @@ func (s *survivors) endure(t *testing.T, i incident) {
 		i.prepare(t, s, leader)
 	}
 	s.setTTL(t, leader)
-	traffic.burst(t, 5, leader)
+	traffic.burst(t, burstSize, leader)
 	began, flying := time.Now(), int(traffic.reading.Load())
 	i.happen(t, s, leader)
 	butFor := leader
@@ -171,7 +175,7 @@ func (s *survivors) endure(t *testing.T, i incident) {
 	if got := s.read(t, "info")["version"]; s.version != "" && got != s.version {
 		t.Errorf("%s: version %v runs, want %s", i.name, got, s.version)
 	}
-	lost, references, unread := s.balance(t, i, flying)
+	lost, references, unread := s.balance(t, i)
 	fresh, shared, vault := traffic.gap(freshRole), traffic.gap(sharedRole), traffic.gap(builtIn)
 	// Whatever Vault itself needs, on a machine that may be busy, the plugin needs seconds more.
 	if most := vault + 20*time.Second; fresh > most || shared > most {
@@ -210,7 +214,7 @@ func (s *survivors) revokeHeld(t *testing.T, lease *api.Secret) {
 }
 
 // balance compares what Workfront, the ledger and Vault's leases know with what the test holds.
-func (s *survivors) balance(t *testing.T, i incident, flying int) (lost, references, unread int) {
+func (s *survivors) balance(t *testing.T, i incident) (lost, references, unread int) {
 	t.Helper()
 	leader := s.at(s.leader(t, nil))
 	// Vault may have issued a lease whose reader did not get it. It would end by itself.
@@ -260,7 +264,7 @@ func (s *survivors) balance(t *testing.T, i incident, flying int) (lost, referen
 	}
 	allowed := 0
 	if i.kills {
-		allowed = flying
+		allowed = clusterSize + burstSize // no more can have been in flight
 	}
 	err = vaultserver.Poll(20*time.Second, func() error {
 		stats := s.w.Stats()
