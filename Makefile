@@ -34,8 +34,8 @@ test: build test-unit ## Run the unit tests with the race detector, then the end
 	if [[ -z "$${VAULT_BIN:-}" ]]; then scripts/e2e.sh 1.19 -run '^TestStory'; fi
 
 .PHONY: test-long
-test-long: build ## Run the end-to-end tests whose long form takes minutes: a warm role, 10,000 leases in an outage
-	WORKFRONT_E2E_LONG=1 scripts/e2e.sh 1.21 -run 'Warm|Mass|DisableInOutage'
+test-long: build ## Run the end-to-end tests whose long form takes minutes: a warm role, 10,000 leases in an outage, a cluster
+	WORKFRONT_E2E_LONG=1 scripts/e2e.sh 1.21 -run 'Warm|Mass|DisableInOutage|Cluster'
 
 .PHONY: bench
 bench: build ## Measure the plugin against the limits of Vault and processor, 15 minutes (QUICK=1, PARTS=..., PROFILE=1)
