@@ -36,7 +36,7 @@ func (f *faultMaker) run(ctx context.Context, restarts bool) {
 		f.restarts(ctx)
 	}
 	for ctx.Err() == nil {
-		f.between(ctx, time.Second, 9*time.Second)
+		f.between(ctx, time.Second, 6*time.Second)
 		if ctx.Err() != nil {
 			return
 		}

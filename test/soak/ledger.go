@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"vault-plugin-secrets-workfront/test/vaultserver"
 )
 
 // ledgerEmpty tells whether the plugin still keeps a session.
@@ -75,7 +73,7 @@ func (k *soak) cutOff(role string, asked time.Time) {
 // its end. Each such session must have a reader that left.
 func (k *soak) endOrphans(ctx context.Context) (orphans int, err error) {
 	// What is still being started or taken back is none.
-	err = vaultserver.Poll(15*time.Second, func() error {
+	err = poll(ctx, 15*time.Second, func() error {
 		if left := k.leased(ctx); len(left) > 0 {
 			return fmt.Errorf("%d sessions are leased", len(left))
 		}

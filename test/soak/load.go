@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/vault/api"
+
+	"vault-plugin-secrets-workfront/test/vaultserver"
 )
 
 // worker does one thing after the other. Its leases are its own: nobody else renews or revokes them one by one.
@@ -112,6 +114,20 @@ func wait(ctx context.Context, d time.Duration) {
 	case <-timer.C:
 	case <-ctx.Done():
 	}
+}
+
+// poll is vaultserver.Poll, which ends early when ctx does.
+func poll(ctx context.Context, limit time.Duration, attempt func() error) error {
+	err := vaultserver.Poll(limit, func() error {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return attempt()
+	})
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
 }
 
 // lease is what a worker was lent.

@@ -15,8 +15,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"vault-plugin-secrets-workfront/test/vaultserver"
 )
 
 // figures are what must not grow.
@@ -29,10 +27,12 @@ type figures struct {
 	entries     int // in storage, besides config, keys and roles
 }
 
-// measure reads the figures of the plugin's process, once they have stopped to change.
-func (k *soak) measure(pid int) (f figures, err error) {
+// measure reads the figures of the plugin's process, once they have stopped to change. What is more than after the second
+// round gets a minute to become less.
+func (k *soak) measure(ctx context.Context, pid int) (f figures, err error) {
 	steady, before := 0, figures{}
-	err = vaultserver.Poll(time.Minute, func() error {
+	unsteady := errors.New("still changing, or more than before")
+	err = poll(ctx, time.Minute, func() error {
 		if f, err = k.figures(pid); err != nil {
 			return err
 		}
@@ -41,11 +41,15 @@ func (k *soak) measure(pid int) (f figures, err error) {
 		} else {
 			steady = 0
 		}
-		if before = f; steady < 5 {
-			return fmt.Errorf("still changing: %d goroutines, %d files", f.goroutines, f.files)
+		more := len(k.rounds) > 1 && (f.goroutines > k.rounds[1].goroutines || f.files > k.rounds[1].files)
+		if before = f; steady < 10 || more {
+			return unsteady
 		}
 		return nil
 	})
+	if errors.Is(err, unsteady) {
+		err = nil // the comparison at the end says what is more
+	}
 	return f, err
 }
 

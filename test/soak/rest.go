@@ -9,7 +9,6 @@ import (
 	"github.com/hashicorp/vault/api"
 
 	"vault-plugin-secrets-workfront/internal/workfronttest"
-	"vault-plugin-secrets-workfront/test/vaultserver"
 )
 
 // round is what a round has brought, at rest.
@@ -58,8 +57,11 @@ func (k *soak) rest(ctx context.Context, restarts bool) (r round, err error) {
 	if err := k.root.Sys().RevokeWithOptionsWithContext(ctx, &api.RevokeOptions{LeaseID: mountPath, Prefix: true, Sync: true}); err != nil {
 		return r, fmt.Errorf("revoke all: %w", err)
 	}
+	if r.orphaned, err = k.endOrphans(ctx); err != nil {
+		return r, err
+	}
+	k.absent = nil
 	k.past.forget()
-	defer func() { k.absent = nil }()
 	for _, role := range allRoles {
 		if err := k.tryRole(ctx, role); err != nil {
 			return r, err
@@ -68,14 +70,11 @@ func (k *soak) rest(ctx context.Context, restarts bool) (r round, err error) {
 	if err := k.renewRoles(ctx); err != nil {
 		return r, err
 	}
-	if r.orphaned, err = k.endOrphans(ctx); err != nil {
-		return r, err
-	}
 	// The job that logs out what is parked runs once a minute.
-	if err := vaultserver.Poll(150*time.Second, func() error { return k.ledgerEmpty(ctx) }); err != nil {
+	if err := poll(ctx, 150*time.Second, func() error { return k.ledgerEmpty(ctx) }); err != nil {
 		return r, err
 	}
-	if err := k.accounts(&r, restarts); err != nil {
+	if err := k.accounts(ctx, &r, restarts); err != nil {
 		return r, err
 	}
 	if err := k.vaultEmpty(ctx); err != nil {
@@ -87,7 +86,7 @@ func (k *soak) rest(ctx context.Context, restarts bool) (r round, err error) {
 	if r.pid, err = k.process(); err != nil {
 		return r, err
 	}
-	if r.figures, err = k.measure(r.pid); err != nil {
+	if r.figures, err = k.measure(ctx, r.pid); err != nil {
 		return r, err
 	}
 	k.keepProfiles(r.pid)
