@@ -134,7 +134,7 @@ func makeSettings(ctx context.Context, req *logical.Request, c config, roleName 
 			ClientSecret:   c.ClientSecret,
 			CustomerID:     c.CustomerID,
 			UserID:         c.UserID,
-			Key:            key.Private,
+			Signer:         workfront.NewSigner(key.Private),
 			Role:           roleName,
 			JWTTTL:         c.JWTTTL,
 			SessionTTL:     c.SessionTTL,

@@ -77,7 +77,7 @@ func newFixtureWithTTL(t *testing.T, sessionTTL time.Duration) *fixture {
 		ClientSecret:   app.ClientSecret,
 		CustomerID:     app.CustomerID,
 		UserID:         user.ID,
-		Key:            signingKey(),
+		Signer:         workfront.NewSigner(signingKey()),
 		JWTTTL:         3 * time.Minute,
 		SessionTTL:     30 * time.Minute,
 		RequestTimeout: 10 * time.Second,

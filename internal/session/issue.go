@@ -2,7 +2,6 @@ package session
 
 import (
 	"context"
-	"crypto/rsa"
 	"fmt"
 	"time"
 
@@ -21,7 +20,7 @@ type Source struct {
 	ClientSecret   string
 	CustomerID     string
 	UserID         string
-	Key            *rsa.PrivateKey
+	Signer         *workfront.Signer
 	Role           string        // the role that it is for; "" for the defaults of the mount
 	JWTTTL         time.Duration // life of the assertion
 	SessionTTL     time.Duration // life of the session if Workfront states none
@@ -141,7 +140,7 @@ func (b *Broker) exchange(ctx context.Context, src Source) (*Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	assertion, err := workfront.Sign(src.Key, workfront.Claims{
+	assertion, err := src.Signer.Sign(workfront.Claims{
 		Issuer:    src.CustomerID,
 		Subject:   src.UserID,
 		ExpiresAt: b.now().Add(src.JWTTTL),

@@ -30,6 +30,7 @@ func decodePart(t *testing.T, part string) map[string]any {
 }
 
 func TestSign(t *testing.T) {
+	signer := workfront.NewSigner(signingKey()) // one for all: what it signed before must not come out again
 	tests := []struct {
 		name   string
 		claims workfront.Claims
@@ -51,6 +52,21 @@ func TestSign(t *testing.T) {
 			map[string]any{"iss": "customer", "sub": "user", "exp": 1800000000.0},
 		},
 		{
+			"another customer",
+			workfront.Claims{Issuer: "other", Subject: "user", ExpiresAt: time.Unix(1800000000, 0)},
+			map[string]any{"iss": "other", "sub": "user", "exp": 1800000000.0},
+		},
+		{
+			"another user",
+			workfront.Claims{Issuer: "other", Subject: "another", ExpiresAt: time.Unix(1800000000, 0)},
+			map[string]any{"iss": "other", "sub": "another", "exp": 1800000000.0},
+		},
+		{
+			"a second later",
+			workfront.Claims{Issuer: "other", Subject: "another", ExpiresAt: time.Unix(1800000001, 0)},
+			map[string]any{"iss": "other", "sub": "another", "exp": 1800000001.0},
+		},
+		{
 			"text that JSON escapes",
 			workfront.Claims{Issuer: `<"customer"&>`, Subject: "üser\n", ExpiresAt: time.Unix(1, 0)},
 			map[string]any{"iss": `<"customer"&>`, "sub": "üser\n", "exp": 1.0},
@@ -58,7 +74,7 @@ func TestSign(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			signed, err := workfront.Sign(signingKey(), tt.claims)
+			signed, err := signer.Sign(tt.claims)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -80,7 +96,7 @@ func TestSign(t *testing.T) {
 			if err := rsa.VerifyPKCS1v15(&signingKey().PublicKey, crypto.SHA256, digest[:], signature); err != nil {
 				t.Errorf("the signature does not verify: %v", err)
 			}
-			again, err := workfront.Sign(signingKey(), tt.claims)
+			again, err := workfront.NewSigner(signingKey()).Sign(tt.claims)
 			if err != nil || again != signed {
 				t.Errorf("signing the same again: got %q, %v, want %q", again, err, signed)
 			}
@@ -91,7 +107,7 @@ func TestSign(t *testing.T) {
 func TestSignReportsAKeyThatCannotSign(t *testing.T) {
 	// 15 = 3 * 5 is too short for any digest.
 	tiny := &rsa.PrivateKey{PublicKey: rsa.PublicKey{N: big.NewInt(15), E: 3}, D: big.NewInt(3), Primes: []*big.Int{big.NewInt(3), big.NewInt(5)}}
-	got, err := workfront.Sign(tiny, workfront.Claims{Issuer: "customer", Subject: "user", ExpiresAt: time.Unix(1800000000, 0)})
+	got, err := workfront.NewSigner(tiny).Sign(workfront.Claims{Issuer: "customer", Subject: "user", ExpiresAt: time.Unix(1800000000, 0)})
 	if err == nil || got != "" {
 		t.Fatalf("got %q, %v, want an error alone", got, err)
 	}

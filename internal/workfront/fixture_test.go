@@ -42,7 +42,7 @@ var signingKey = sync.OnceValue(func() *rsa.PrivateKey {
 
 func sign(t *testing.T, issuer, subject string) string {
 	t.Helper()
-	signed, err := workfront.Sign(signingKey(), workfront.Claims{Issuer: issuer, Subject: subject, ExpiresAt: time.Now().Add(3 * time.Minute)})
+	signed, err := workfront.NewSigner(signingKey()).Sign(workfront.Claims{Issuer: issuer, Subject: subject, ExpiresAt: time.Now().Add(3 * time.Minute)})
 	if err != nil {
 		t.Fatal(err)
 	}
