@@ -131,8 +131,8 @@ func orNothing(resp *logical.Response) *logical.Response {
 	return resp
 }
 
-// clean runs before the backend is unloaded. Vault taints a mount before it disables it, and for nothing else that ends in
-// this call: not to seal, to step down or to reload the plugin.
+// clean runs before the backend is unloaded. Vault taints a mount before it disables it, but not to seal, to step down or to
+// reload the plugin. (One that could not be disabled stays tainted.)
 func (b *backend) clean(ctx context.Context) {
 	b.broker.Close(ctx, b.storage, b.System().Tainted())
 }

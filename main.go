@@ -14,7 +14,7 @@ import (
 
 func main() {
 	// net/http writes what a server sends beyond its answer to Go's standard log, and so into Vault's. It may be an echo of
-	// the client secret.
+	// the client secret. A few lines of go-plugin are lost with it.
 	log.SetOutput(io.Discard)
 	logger := hclog.New(&hclog.LoggerOptions{Output: os.Stderr, JSONFormat: true})
 	if err := serve(os.Args[1:]); err != nil {
@@ -28,7 +28,7 @@ func serve(args []string) error {
 	if err := meta.FlagSet().Parse(args); err != nil {
 		return err
 	}
-	go endWithVault()
+	go endWithVault(os.Getppid())
 	return plugin.ServeMultiplex(&plugin.ServeOpts{
 		BackendFactoryFunc: Factory,
 		// A Vault without AutoMTLS gives the plugin its certificate this way.

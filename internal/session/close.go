@@ -13,36 +13,42 @@ import (
 const (
 	closeWait   = 2 * time.Second
 	closeLogout = 3 * time.Second
+	closeList   = 2 * time.Second
 )
 
 // Close finishes what is under way before the plugin is unloaded: it waits briefly for exchanges in flight, and tries to
 // log out what is parked. Another process or node goes on with what remains, unless the mount is being disabled: then
 // sessions are tried that nobody leases, too, and the log says what stays alive.
 func (b *Broker) Close(ctx context.Context, storage logical.Storage, disabling bool) {
-	b.waitForExchanges(ctx)
+	b.drain(ctx)
+	defer b.endpoints.reset()
 	l := ledger{storage}
 	limited, cancel := context.WithTimeout(ctx, closeLogout)
 	defer cancel()
-	if disabling {
-		b.endpoints.forgive() // it is the last try
+	if !disabling {
+		b.noteClosing(b.maintain(limited, l))
+		if strays := b.strayRecords(); len(strays) > 0 {
+			b.logger.Warn("sessions that could be neither stored nor logged out are forgotten; they stay alive at workfront until they end",
+				"sessions", len(strays))
+		}
+		return
 	}
-	err := b.maintain(limited, l)
-	if disabling {
-		err = errors.Join(err, b.retireAll(limited, l))
+	if err := l.mark(limited, probeKey); err != nil && IsReadOnly(err) {
+		return // a standby unloads the mount, too: the active node does the rest
 	}
+	b.endpoints.forgive() // it is the last try
+	b.noteClosing(errors.Join(b.retireAll(limited, l), b.maintain(limited, l)))
+	b.lastWords(ctx, l)
+}
+
+func (b *Broker) noteClosing(err error) {
 	if err != nil {
 		b.logger.Debug("last maintenance before unloading failed", "error", err)
 	}
-	if disabling {
-		b.lastWords(ctx, l)
-	} else if strays := b.strayRecords(); len(strays) > 0 {
-		b.logger.Warn("sessions that could be neither stored nor logged out are forgotten; they stay alive at workfront until they end",
-			"sessions", len(strays))
-	}
-	b.endpoints.reset()
 }
 
-func (b *Broker) waitForExchanges(ctx context.Context) {
+// drain waits briefly for exchanges in flight, and lets no others begin.
+func (b *Broker) drain(ctx context.Context) {
 	b.mu.Lock()
 	b.closed = true
 	b.mu.Unlock()
@@ -83,6 +89,8 @@ func (b *Broker) retireAll(ctx context.Context, l ledger) error {
 // lastWords says how many sessions a mount leaves behind, and when the last of them ends by itself. It reads none of them,
 // because there can be thousands: the end is that of the last bucket of the index.
 func (b *Broker) lastWords(ctx context.Context, l ledger) {
+	ctx, cancel := context.WithTimeout(ctx, closeList)
+	defer cancel()
 	ids, err := l.list(ctx, sessionPrefix)
 	var until time.Time
 	if err == nil {

@@ -2,12 +2,15 @@ package session_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/vault/sdk/logical"
 
 	"vault-plugin-secrets-workfront/internal/session"
@@ -77,10 +80,7 @@ func TestCloseDuringAnOutage(t *testing.T) {
 func TestLastWords(t *testing.T) {
 	f := newSharedFixture(t)
 	log := f.logged()
-	leased := f.issue()
-	f.clock.Advance(25 * time.Minute)
-	f.release(f.issue()) // fetches the replacement, which nobody leases, in the background
-	eventually(t, "the replacement is there", func() bool { return f.server.Stats().Started == 2 && f.broker.Waiting("roles/r") < 0 })
+	leased := f.unleasedReplacement()
 	f.source.Share = ""
 	parked := f.issue()
 	f.server.Suspend()
@@ -103,13 +103,20 @@ func TestLastWords(t *testing.T) {
 	}
 }
 
-// A session that nobody leases ends with its mount; one that is leased does not, should the mount stay after all.
-func TestDisablingEndsWhatNobodyLeases(t *testing.T) {
-	f := newSharedFixture(t)
+// unleasedReplacement makes a session current that nobody leases, and returns a lease on the one before.
+func (f *fixture) unleasedReplacement() *session.Lease {
+	f.t.Helper()
 	leased := f.issue()
 	f.clock.Advance(25 * time.Minute)
 	f.release(f.issue()) // fetches the replacement in the background
-	eventually(t, "the replacement is there", func() bool { return f.server.Stats().Started == 2 && f.broker.Waiting("roles/r") < 0 })
+	eventually(f.t, "the replacement is there", func() bool { return f.server.Stats().Started == 2 && f.broker.Waiting("roles/r") < 0 })
+	return leased
+}
+
+// A session that nobody leases ends with its mount; one that is leased does not, should the mount stay after all.
+func TestDisablingEndsWhatNobodyLeases(t *testing.T) {
+	f := newSharedFixture(t)
+	leased := f.unleasedReplacement()
 	f.broker.Close(t.Context(), f.storage, true)
 	f.wantAlive(leased, true)
 	if s := f.server.Stats(); s.Alive != 1 {
@@ -160,6 +167,36 @@ func (s *stuckStorage) Get(ctx context.Context, key string) (*logical.StorageEnt
 	return s.Storage.Get(ctx, key)
 }
 
+// failingOnce fails the first read of a session.
+type failingOnce struct {
+	logical.Storage
+	failed atomic.Bool
+}
+
+func (s *failingOnce) Get(ctx context.Context, key string) (*logical.StorageEntry, error) {
+	if strings.HasPrefix(key, "session/") && s.failed.CompareAndSwap(false, true) {
+		return nil, errStorage
+	}
+	return s.Storage.Get(ctx, key)
+}
+
+// If what is shared cannot be ended, the next try has to find it.
+func TestRetireCanBeRepeated(t *testing.T) {
+	f := newSharedFixture(t)
+	leased := f.unleasedReplacement()
+	f.logged() // a new process
+	storage := &failingOnce{Storage: f.storage}
+	if err := f.broker.Retire(t.Context(), storage, f.source.Share); !errors.Is(err, errStorage) {
+		t.Errorf("got %v, want the storage error", err)
+	}
+	if err := f.broker.Retire(t.Context(), storage, f.source.Share); err != nil {
+		t.Fatal(err)
+	}
+	f.wantAlive(leased, true)
+	f.release(leased)
+	f.wantNothingLeft()
+}
+
 // Closing ends in time however much is parked, and the last words read none of it.
 func TestCloseIsBriefHoweverMuchIsParked(t *testing.T) {
 	f := newFixture(t)
@@ -181,6 +218,52 @@ func TestCloseIsBriefHoweverMuchIsParked(t *testing.T) {
 	if line := lineWith(log, disabled); !strings.Contains(line, fmt.Sprintf("sessions=%d", parked)) {
 		t.Errorf("the last words are %q", line)
 	}
+}
+
+// hungStorage does not answer before the context of a call ends.
+type hungStorage struct{ logical.Storage }
+
+func (hungStorage) Put(ctx context.Context, _ *logical.StorageEntry) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func (hungStorage) List(ctx context.Context, _ string) ([]string, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+// The SDK holds a lock of the whole process meanwhile, so the other mounts wait with the one that is closed.
+func TestCloseDoesNotWaitForStorage(t *testing.T) {
+	for _, disabling := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			b := session.NewBroker(session.Options{Now: time.Now, Logger: hclog.NewNullLogger()})
+			began := time.Now()
+			b.Close(t.Context(), hungStorage{}, disabling)
+			if took := time.Since(began); took > 10*time.Second {
+				t.Errorf("disabling %t: closing took %s", disabling, took)
+			}
+		})
+	}
+}
+
+// A standby unloads a mount that was disabled, too. What there is to do is done by the active node.
+func TestDisablingOnAStandby(t *testing.T) {
+	f := newSharedFixture(t)
+	leased := f.unleasedReplacement()
+	log := f.logged()
+	f.storage.readOnly.Store(true)
+	f.broker.Close(t.Context(), f.storage, true)
+	if n := f.server.Stats().Logouts; n != 0 {
+		t.Errorf("%d logouts, want none", n)
+	}
+	if line := lineWith(log, disabled); line != "" {
+		t.Errorf("the log says %s", line)
+	}
+	f.storage.heal()
+	f.broker.Close(t.Context(), f.storage, true)
+	f.release(leased)
+	f.wantNothingLeft()
 }
 
 func TestCloseDoesNotWaitWithoutEnd(t *testing.T) {

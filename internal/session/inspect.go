@@ -39,8 +39,7 @@ func (b *Broker) Terminate(ctx context.Context, storage logical.Storage, session
 	if e.record == nil {
 		return nil
 	}
-	b.endpoints.forgive() // it is to be tried now
-	cause, err := b.finish(ctx, l, e)
+	cause, err := b.finish(ctx, l, e, b.logoutNow)
 	if err != nil {
 		return err
 	}
@@ -93,8 +92,7 @@ func (t *Trial) End(ctx context.Context, storage logical.Storage) (inUse bool, e
 	if e.record == nil {
 		e.record = t.record // not in storage yet: it gets there if it has to be parked
 	}
-	b.endpoints.forgive() // it is to be tried now
-	cause, err := b.finish(ctx, l, e)
+	cause, err := b.finish(ctx, l, e, b.logoutNow)
 	if err != nil {
 		b.stray(t.record, leaseID{})
 		return false, err

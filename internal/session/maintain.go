@@ -91,6 +91,7 @@ func (b *Broker) dropEnded(ctx context.Context, l ledger, bucket string) error {
 // retryParked logs parked sessions out. The log is told of the sums, because there can be thousands.
 func (b *Broker) retryParked(ctx context.Context, l ledger, ids []string) error {
 	var finished, givenUp, remaining atomic.Int64
+	var failure atomic.Pointer[failedLogout] // one of those that were tried
 	err := b.each(ctx, l, ids, func(ctx context.Context, e *entry) error {
 		r := e.record
 		if r == nil || r.State != StateLogoutPending {
@@ -105,6 +106,9 @@ func (b *Broker) retryParked(ctx context.Context, l ledger, ids []string) error 
 		if err := b.logout(ctx, r); err != nil {
 			b.logger.Debug("session still not logged out", "session_id", e.id, "base_url", r.Endpoint.BaseURL, "error", err)
 			remaining.Add(1)
+			if !errors.Is(err, errKnownDown) {
+				failure.Store(&failedLogout{r.Endpoint.BaseURL, err})
+			}
 			return nil
 		}
 		if err := b.remove(ctx, l, e); err != nil {
@@ -122,9 +126,19 @@ func (b *Broker) retryParked(ctx context.Context, l ledger, ids []string) error 
 		b.logger.Warn("sessions given up: they could not be logged out in time", "sessions", n)
 	}
 	if n := remaining.Load(); n > 0 {
-		b.logger.Warn("sessions still not logged out", "sessions", n)
+		f := failure.Load()
+		if f == nil {
+			f = &failedLogout{err: errKnownDown}
+		}
+		b.logger.Warn("sessions still not logged out", "sessions", n, "base_url", f.baseURL, "error", f.err)
 	}
 	return err
+}
+
+// failedLogout says why a logout did not succeed.
+type failedLogout struct {
+	baseURL string
+	err     error
 }
 
 // each runs do for each session, several at a time, while it holds the session. What fails for one does not keep the others

@@ -82,18 +82,18 @@ func (b *Broker) releaseHeld(ctx context.Context, l ledger, e *entry, lease leas
 // end logs a session out that no other lease holds, and removes it from the ledger, or parks it there. The caller holds
 // it.
 func (b *Broker) end(ctx context.Context, l ledger, e *entry) error {
-	_, err := b.finish(ctx, l, e)
+	_, err := b.finish(ctx, l, e, b.logout)
 	return err
 }
 
 // finish is end, and returns why the session was parked, if it was.
-func (b *Broker) finish(ctx context.Context, l ledger, e *entry) (cause, err error) {
+func (b *Broker) finish(ctx context.Context, l ledger, e *entry, logout func(context.Context, *Record) error) (cause, err error) {
 	ended := e.record.ended(b.now())
 	if ended && e.record.Stated {
 		return nil, b.remove(ctx, l, e)
 	}
 	b.setLeaving(e, true)
-	cause = b.logout(ctx, e.record)
+	cause = logout(ctx, e.record)
 	switch {
 	case cause == nil:
 		return nil, b.remove(ctx, l, e)
@@ -122,6 +122,11 @@ func (b *Broker) logout(ctx context.Context, r *Record) error {
 	if b.endpoints.isDown(r.Endpoint.Endpoint) {
 		return errKnownDown
 	}
+	return b.logoutNow(ctx, r)
+}
+
+// logoutNow ends the session at Workfront.
+func (b *Broker) logoutNow(ctx context.Context, r *Record) error {
 	client, err := b.endpoints.client(r.Endpoint.Endpoint)
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/hashicorp/vault/sdk/logical"
@@ -19,20 +20,32 @@ func (b *Broker) Retire(ctx context.Context, storage logical.Storage, share stri
 	if err != nil {
 		return err
 	}
-	handedOut := b.handedOut(share)
-	b.mu.Lock()
-	delete(b.pools, share)
-	b.mu.Unlock()
-	for _, id := range distinct(named.SessionID, handedOut) {
-		b.retire(ctx, l, id)
+	var errs []error
+	for _, id := range distinct(named.SessionID, b.forget(share)) {
+		errs = append(errs, b.retire(ctx, l, id))
 	}
-	// The hint goes last: without it, nobody would find the session again if this is cut off. A reader who still goes by
-	// the old settings may have it name another one by now.
+	// The hint goes last: without it, nobody would find the session again if this fails or is cut off. A reader who still
+	// goes by the old settings may have it name another one by now.
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
 	now, err := l.current(ctx, share)
 	if err != nil || now.SessionID == "" || now.SessionID != named.SessionID {
 		return err
 	}
 	return l.delete(ctx, currentPrefix+share)
+}
+
+// forget drops what memory knows of a share, and returns the ID of the session that it handed out.
+func (b *Broker) forget(share string) string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p := b.pools[share]
+	delete(b.pools, share)
+	if p == nil {
+		return ""
+	}
+	return p.current.SessionID
 }
 
 // distinct returns each of the IDs once, without those that are empty.
@@ -42,18 +55,16 @@ func distinct(ids ...string) []string {
 }
 
 // retire ends a session that was replaced and that no one leases. Else its last lease ends it.
-func (b *Broker) retire(ctx context.Context, l ledger, id string) {
+func (b *Broker) retire(ctx context.Context, l ledger, id string) error {
 	e, err := b.hold(ctx, l, id)
-	if err == nil {
-		b.mu.Lock()
-		e.shared = false
-		b.mu.Unlock()
-		err = b.endUnleased(ctx, l, e)
-		b.letGo(e)
-	}
 	if err != nil {
-		b.logger.Warn("a replaced session could not be ended; it stays until its end", "session_id", id, "error", err)
+		return err
 	}
+	defer b.letGo(e)
+	b.mu.Lock()
+	e.shared = false
+	b.mu.Unlock()
+	return b.endUnleased(ctx, l, e)
 }
 
 // endUnleased ends the session that e holds if no one leases it.

@@ -147,7 +147,9 @@ func (b *Broker) departLocked(ctx context.Context, l ledger, src Source, p *pool
 		f.err = err
 		close(f.done)
 		for _, id := range replaced { // no reader waits for their logouts
-			b.retire(ctx, l, id)
+			if err := b.retire(ctx, l, id); err != nil {
+				b.logger.Warn("a replaced session could not be ended; it stays until its end", "session_id", id, "error", err)
+			}
 		}
 	}()
 	return nil

@@ -42,7 +42,7 @@ type Client struct {
 	endpoint Endpoint
 	http     *http.Client
 	now      func() time.Time
-	closed   *atomic.Bool
+	closed   atomic.Bool
 }
 
 // NewClient returns a client for e. Time is read from now. It fails if CACert holds no certificate.
@@ -59,13 +59,11 @@ func NewClient(e Endpoint, now func() time.Time) (*Client, error) {
 	transport.ForceAttemptHTTP2 = false
 	transport.MaxConnsPerHost = maxConnections
 	transport.MaxIdleConnsPerHost = maxConnections
-	closed := &atomic.Bool{}
 	return &Client{
 		endpoint: e,
 		now:      now,
-		closed:   closed,
 		http: &http.Client{
-			Transport: wholeTripper{transport, closed},
+			Transport: wholeTripper{transport},
 			// A redirect would take the client secret to wherever it points.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
@@ -126,23 +124,12 @@ var errUpgrade = errors.New("the answer switches protocols")
 
 // wholeTripper returns answers whole or not at all, so that one that breaks off counts as a failure of the request, and marks
 // the errors of requests that never got a connection.
-type wholeTripper struct {
-	http.RoundTripper
-	// closed says that no connection is to be kept: a request that begins then would leave one that nobody uses any more.
-	closed *atomic.Bool
-}
+type wholeTripper struct{ http.RoundTripper }
 
 func (t wholeTripper) RoundTrip(req *http.Request) (*http.Response, error) {
 	connected := false
 	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected = true }}
-	req = req.WithContext(httptrace.WithClientTrace(req.Context(), trace))
-	req.Close = t.closed.Load()
-	defer func() {
-		if t.closed.Load() {
-			t.CloseIdleConnections() // what has become idle meanwhile: a request that begins makes the transport keep it
-		}
-	}()
-	resp, err := t.RoundTripper.RoundTrip(req)
+	resp, err := t.RoundTripper.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
 	if err != nil {
 		if !connected {
 			err = &unsentError{err}
@@ -180,6 +167,11 @@ type answer struct {
 // do sends req, again up to maxRetries times where rule allows it, within the deadline of its context. An error is
 // always an *UnavailableError, or the cancellation of that context.
 func (c *Client) do(req *http.Request, maxRetries int, rule retryRule) (*answer, error) {
+	defer func() {
+		if c.closed.Load() {
+			c.http.CloseIdleConnections() // nobody uses again what this call has left open
+		}
+	}()
 	retryReq, err := retryablehttp.FromRequest(req)
 	if err != nil {
 		return nil, fmt.Errorf("prepare request: %w", err)

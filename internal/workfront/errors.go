@@ -76,15 +76,8 @@ func errorMessage(body []byte, secrets ...string) (message string, found bool) {
 	// Some servers send an empty member with a success.
 	found = !slices.Contains([]string{"", "null", `""`, "false"}, string(said["error"]))
 	if found {
-		var object struct {
-			Class   string `json:"class"`
-			Message string `json:"message"`
-		}
-		if json.Unmarshal(said["error"], &object) == nil {
-			parts = append(parts, object.Class, object.Message)
-		} else {
-			parts = append(parts, stringOf(said["error"]))
-		}
+		object, _ := members(said["error"])
+		parts = append(parts, stringOf(said["error"]), stringOf(object["class"]), stringOf(object["message"]))
 	}
 	parts = append(parts, stringOf(said["error_description"]), stringOf(said["message"]))
 	var readable []string
@@ -107,6 +100,9 @@ func stringOf(raw json.RawMessage) string {
 // before it is cut, so that no part of one is left, and control characters (which forge log lines and move
 // cursors) become spaces.
 func clean(s string, secrets ...string) string {
+	if s == "" {
+		return ""
+	}
 	s = oneLine(jwtLike.ReplaceAllString(without(s, secrets), "[removed]"))
 	// Other white space may have hidden a secret that holds a space.
 	lines := make([]string, len(secrets))
