@@ -36,8 +36,8 @@ const (
 
 // childResult is what a child prints, in JSON.
 type childResult struct {
-	CPU       time.Duration   `json:"cpu"`       // of all its work
-	Latencies []time.Duration `json:"latencies"` // sorted
+	CPU       time.Duration   `json:"cpu"` // of all its work
+	Latencies []time.Duration `json:"latencies"`
 }
 
 func (b *bench) runChild(job string, clients, requests int) (childResult, error) {

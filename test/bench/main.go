@@ -177,13 +177,13 @@ func (b *bench) header(isQuick bool) error {
 	}
 	b.line("The plugin in a real Vault, side by side with an engine that does nothing.\n")
 	b.line("shared   the plugin; all readers get the same session, each with a lease of its own")
-	b.line("fresh    the plugin; each read signs, exchanges and starts a session")
+	b.line("fresh    the plugin; each read exchanges a JWT and starts a session of its own")
 	b.line("no-op    an engine that returns a constant under a lease: what Vault itself takes")
 	b.line("floor    the no-op with one storage put for each lease, and one delete: what an exact count of leases takes\n")
 	for _, line := range machine() {
 		b.line("%s", line)
 	}
-	b.line("vault    %s", strings.TrimPrefix(strings.Fields(string(version))[1], "v")+" storage in memory, no audit log, clients on a unix socket")
+	b.line("vault    %s", strings.Trim(strings.Fields(string(version))[1], "v,")+", storage in memory, no audit log, clients on a unix socket")
 	b.line("rounds   %d, of %s each where reads are counted; %d where leases are counted. In a round all take turns, another one first each",
 		b.size.rounds, b.size.round, b.size.few)
 	b.line("         time. Figures are medians of the rounds; a ratio is the median of the ratios of each round")

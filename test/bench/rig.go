@@ -123,6 +123,18 @@ func (r *rig) writeConfig(e engine) error {
 	return err
 }
 
+// writeRoles makes roles of an engine that leave everything to its config.
+func (r *rig) writeRoles(e engine, count int) error {
+	for i := range count {
+		if _, err := r.vault.Root.Logical().Write(e.mount+"/roles/"+roleName(i), nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func roleName(i int) string { return fmt.Sprintf("r%d", i) }
+
 // process finds the process of an engine. Vault starts others for a moment, to ask a plugin for its version.
 func (r *rig) process(e engine) (found process, err error) {
 	err = vaultserver.Poll(20*time.Second, func() error {
