@@ -16,7 +16,7 @@ GO_BUILD := CGO_ENABLED=0 go build -trimpath
 .PHONY: help
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@printf '\nVAULT_BIN=/path/to/vault makes test, demo and dev use that Vault instead of building one.\n'
+	@printf '\nVAULT_BIN=/path/to/vault makes what needs a Vault use that one instead of building it.\n'
 
 .PHONY: build
 build: ## Build the plugin and the Workfront simulator into bin/ (static binaries)

@@ -1,4 +1,4 @@
-# What demo.sh, dev.sh and e2e.sh share. Sourced, from the repository's top directory, under `set -euo pipefail`.
+# What the scripts share that start a Vault or the simulator. Sourced, from the top directory, under `set -euo pipefail`.
 # Works with the bash 3.2 of macOS.
 # shellcheck shell=bash disable=SC2034 # what is set here is used by those
 
