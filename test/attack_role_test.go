@@ -5,6 +5,7 @@ package test
 import (
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -31,10 +32,36 @@ var spellings = []string{
 type pair struct {
 	*victim
 	certificate string // a line of the certificate of its key
+	followed    int    // how many redirects were followed
 }
 
 // wantOutcome checks the outcome of a path that should lead nowhere: no session but of the role mine, and no other object.
+// Vault answers a path that is not clean with a redirect to the clean one, which a client may follow.
 func (v *pair) wantOutcome(t *testing.T, attacker *api.Client, r rawRequest) {
+	t.Helper()
+	answer := v.try(t, attacker, r)
+	if to := redirect.FindStringSubmatch(answer); to != nil {
+		v.followed++
+		r.path, r.outside = to[1], true
+		if answer := v.try(t, attacker, r); !strings.HasPrefix(answer, "HTTP/1.1 4") {
+			t.Errorf("the redirect to %s leads somewhere: %s", r.path, answer)
+		}
+	}
+}
+
+// redirect finds the path in an answer of Vault's that is a redirect.
+var redirect = regexp.MustCompile(`(?m)^Location: /v1/(.*)\r$`)
+
+// wantRedirects tells whether wantOutcome had any to follow.
+func (v *pair) wantRedirects(t *testing.T) {
+	t.Helper()
+	if v.followed == 0 {
+		t.Error("Vault redirected nothing, so the clean paths were not tried")
+	}
+}
+
+// try sends one request and checks its outcome.
+func (v *pair) try(t *testing.T, attacker *api.Client, r rawRequest) (answer string) {
 	t.Helper()
 	before := v.w.Stats().Started
 	status, answer := v.send(t, attacker, r)
@@ -54,6 +81,7 @@ func (v *pair) wantOutcome(t *testing.T, attacker *api.Client, r rawRequest) {
 	if v.w.Stats().Alive > 0 {
 		v.revokeAll(t)
 	}
+	return answer
 }
 
 func newPair(t *testing.T) *pair {
@@ -63,7 +91,7 @@ func newPair(t *testing.T) *pair {
 	for _, name := range []string{"mine", "other"} {
 		m.write(t, "roles/"+name, field("description", "marked-"+name))
 	}
-	return &pair{newVictim(t, m, w), strings.Split(opensslKey(t).certificate, "\n")[5]}
+	return &pair{victim: newVictim(t, m, w), certificate: strings.Split(opensslKey(t).certificate, "\n")[5]}
 }
 
 // TestAttackTokenPath: a policy for token/mine opens no other role, and nothing else. See also TestStoryRolePolicy.
@@ -105,6 +133,7 @@ func TestAttackTokenPath(t *testing.T) {
 		}
 	}
 	v.lends(t)
+	v.wantRedirects(t)
 }
 
 // TestAttackNames: who may manage one role, look at one key and one session, or all of those, gets no further by a name.
@@ -141,6 +170,7 @@ path "`+v.path+`/sessions/mine*" { capabilities = ["read", "delete", "list"] }
 		}
 	}
 	v.lends(t)
+	v.wantRedirects(t)
 	// The name in the path counts, not one in the body.
 	for _, r := range []rawRequest{
 		{method: http.MethodPut, path: "roles/mine", body: `{"name":"other","description":"marked-mine"}`},

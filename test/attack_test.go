@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"os"
 	"reflect"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -38,7 +37,7 @@ type victim struct {
 	elsewhere *listener // where the attacker would like to have something sent
 	raw       string    // its storage
 	config    map[string]any
-	stored    []string
+	stored    map[string]any
 }
 
 // newVictim takes a mount as it is as what has to stay.
@@ -49,20 +48,23 @@ func newVictim(t *testing.T, m *mount, w *workfront) *victim {
 	return v
 }
 
-// everything is the names of all that the plugin stores but its ledger, which comes and goes with the leases.
-func (v *victim) everything(t *testing.T) []string {
+// everything is what can be read of all that the plugin stores, by its path, but for config and for its ledger, which comes
+// and goes with the leases. The names are those in storage: an object that no path shows would be seen.
+func (v *victim) everything(t *testing.T) map[string]any {
 	t.Helper()
-	var names []string
+	all := map[string]any{}
 	for _, folder := range []string{"keys/", "roles/"} {
 		listed, err := v.root.Logical().List(v.raw + "/" + folder)
 		if err != nil {
 			t.Fatalf("list storage: %v", err)
 		}
 		if listed != nil {
-			names = append(names, texts(listed.Data["keys"])...)
+			for _, name := range texts(listed.Data["keys"]) {
+				all[folder+name] = v.read(t, folder+name)
+			}
 		}
 	}
-	return names
+	return all
 }
 
 // attack runs one attempt and looks whether the victim is what it was, and lends out sessions.
@@ -96,8 +98,8 @@ func (v *victim) unchanged(t *testing.T) {
 	if got := v.read(t, "config"); !reflect.DeepEqual(got, v.config) {
 		t.Errorf("config is\n%.2000s, was\n%.2000s", fmt.Sprint(got), fmt.Sprint(v.config))
 	}
-	if got := v.everything(t); !slices.Equal(got, v.stored) {
-		t.Errorf("stored are %q, were %q", got, v.stored)
+	if got := v.everything(t); !reflect.DeepEqual(got, v.stored) {
+		t.Errorf("stored are\n%.4000s, were\n%.4000s", fmt.Sprint(got), fmt.Sprint(v.stored))
 	}
 	if n := v.elsewhere.connections.Load(); n > 0 {
 		t.Errorf("the attacker's host got %d connections", n)
@@ -134,9 +136,11 @@ func (l *listener) wantNoSecret(t *testing.T, mayHoldJWT bool, secrets ...string
 type rawRequest struct {
 	method, path, body string
 	header             http.Header
+	outside            bool // the path is not one below the mount, but below Vault's own /v1/
 }
 
-// send sends it below the mount, with the token of client, and returns the answer. It follows no redirect.
+// send sends it with the token of client, and returns the answer. It follows no redirect, which is what Vault answers a path
+// with that is not clean.
 func (m *mount) send(t *testing.T, client *api.Client, r rawRequest) (status int, answer string) {
 	t.Helper()
 	conn, err := m.Dial(context.Background())
@@ -144,8 +148,11 @@ func (m *mount) send(t *testing.T, client *api.Client, r rawRequest) (status int
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close() }()
-	head := fmt.Sprintf("%s /v1/%s/%s HTTP/1.1\r\nHost: vault\r\nConnection: close\r\nX-Vault-Token: %s\r\nContent-Length: %d\r\n",
-		r.method, m.path, r.path, client.Token(), len(r.body))
+	if !r.outside {
+		r.path = m.path + "/" + r.path
+	}
+	head := fmt.Sprintf("%s /v1/%s HTTP/1.1\r\nHost: vault\r\nConnection: close\r\nX-Vault-Token: %s\r\nContent-Length: %d\r\n",
+		r.method, r.path, client.Token(), len(r.body))
 	for name, values := range r.header {
 		head += name + ": " + values[0] + "\r\n"
 	}
