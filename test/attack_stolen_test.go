@@ -126,22 +126,30 @@ path "`+m.path+`/sessions/+" { capabilities = ["read"] }
 `)
 	l := attacker.Logical()
 	id := field("lease_id", lease.LeaseID)
-	for name, try := range map[string]func() (*api.Secret, error){
-		"look up":              func() (*api.Secret, error) { return l.Write("sys/leases/lookup", id) },
-		"list":                 func() (*api.Secret, error) { return l.List("sys/leases/lookup/" + m.path + "/token") },
-		"renew":                func() (*api.Secret, error) { return l.Write("sys/leases/renew", id) },
-		"renew by the old way": func() (*api.Secret, error) { return l.Write("sys/renew", id) },
-		"list sessions":        func() (*api.Secret, error) { return l.List(m.path + "/sessions") },
-		"read the session":     func() (*api.Secret, error) { return l.Read(m.path + "/sessions/" + sessionID(lease)) },
-		"read its token":       func() (*api.Secret, error) { return l.Read(m.path + "/sessions/" + sessionID(lease) + "/token") },
-		"log it out":           func() (*api.Secret, error) { return l.Delete(m.path + "/sessions/" + sessionID(lease)) },
-		"read another":         func() (*api.Secret, error) { return l.Read(m.path + "/token") },
-		"unwrap it": func() (*api.Secret, error) {
+	for name, c := range map[string]struct {
+		want int // 403 where the policy does not give it
+		try  func() (*api.Secret, error)
+	}{
+		"look up":              {200, func() (*api.Secret, error) { return l.Write("sys/leases/lookup", id) }},
+		"list":                 {200, func() (*api.Secret, error) { return l.List("sys/leases/lookup/" + m.path + "/token") }},
+		"renew":                {200, func() (*api.Secret, error) { return l.Write("sys/leases/renew", id) }},
+		"renew by the old way": {200, func() (*api.Secret, error) { return l.Write("sys/renew", id) }},
+		"list sessions":        {200, func() (*api.Secret, error) { return l.List(m.path + "/sessions") }},
+		"read the session":     {200, func() (*api.Secret, error) { return l.Read(m.path + "/sessions/" + sessionID(lease)) }},
+		"read its token":       {403, func() (*api.Secret, error) { return l.Read(m.path + "/sessions/" + sessionID(lease) + "/token") }},
+		"log it out":           {403, func() (*api.Secret, error) { return l.Delete(m.path + "/sessions/" + sessionID(lease)) }},
+		"read another":         {403, func() (*api.Secret, error) { return l.Read(m.path + "/token") }},
+		"unwrap it": {400, func() (*api.Secret, error) {
 			return l.Write("sys/wrapping/unwrap", field("token", sessionID(lease)))
-		},
+		}},
 	} {
 		v.attack(t, name, func(t *testing.T) {
-			answer, err := try()
+			answer, err := c.try()
+			if c.want != http.StatusOK {
+				wantError(t, err, c.want)
+			} else if err != nil || answer == nil {
+				t.Errorf("got %v, %v; the policy gives it, so there was nothing to search", answer, err)
+			}
 			if text := fmt.Sprint(mustJSON(t, answer), err); leaks.find([]byte(text), false, false) != nil {
 				t.Error("the answer holds a secret")
 			}
