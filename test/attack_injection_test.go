@@ -85,6 +85,7 @@ func TestAttackOnTheWire(t *testing.T) {
 	t.Parallel()
 	m := enable(t, sharedVault(t), uniqueName(t))
 	m.write(t, "keys/default/generate", nil)
+	const madeUp = canaryMark + "made-up"
 	const nasty = `../../logout?a=b&c=d#e;%0d%0a%2e%2e/\"'<>{}@:= x`
 	for name, id := range map[string]string{
 		"all": nasty, "dots": "..", "slash": "/", "up": "../../../evil", "query": "x?sessionID=y", "encoded": "%2e%2e%2f", "form": "x&client_secret=y&jwt_token=z",
@@ -94,7 +95,7 @@ func TestAttackOnTheWire(t *testing.T) {
 			attacks.tried.Add(1)
 			l := listen(t)
 			m.write(t, "config", map[string]any{
-				"base_url": l.url, "ca_cert": l.caCert, "allow_custom_host": true, "client_id": id, "client_secret": "made-up" + id, "customer_id": "c" + id, "user_id": id,
+				"base_url": l.url, "ca_cert": l.caCert, "allow_custom_host": true, "client_id": id, "client_secret": madeUp + id, "customer_id": "c" + id, "user_id": id,
 			})
 			m.write(t, "check", nil)
 			user := "GET /attask/api/v22.0/user/" + url.PathEscape(id)
@@ -119,7 +120,7 @@ func TestAttackOnTheWire(t *testing.T) {
 				}
 				body, _ := io.ReadAll(r.Body)
 				form, err := url.ParseQuery(string(body))
-				if len(body) > 0 && (err != nil || len(form) != 3 || form.Get("client_id") != id || form.Get("client_secret") != "made-up"+id || len(form["jwt_token"]) != 1) {
+				if len(body) > 0 && (err != nil || len(form) != 3 || form.Get("client_id") != id || form.Get("client_secret") != madeUp+id || len(form["jwt_token"]) != 1) {
 					t.Errorf("%s has a form that is not what was set", r.RequestURI)
 				}
 			}
