@@ -41,6 +41,14 @@ test-long: build ## Run the end-to-end tests whose long form takes minutes: a wa
 bench: build ## Measure the plugin against the limits of Vault and processor, 15 minutes (QUICK=1, PARTS=..., PROFILE=1)
 	scripts/bench.sh
 
+.PHONY: fuzz
+fuzz: ## Fuzz what comes from outside for five minutes in all (FUZZ_SECONDS)
+	scripts/fuzz.sh
+
+.PHONY: soak
+soak: ## Mixed load with faults at random in a real Vault for SOAK_TIME (10m): nothing may grow; SEED repeats the choices
+	scripts/soak.sh -time "$(or $(SOAK_TIME),10m)" $(if $(SEED),-seed "$(SEED)")
+
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## Check formatting, vet, golangci-lint, shell scripts, go.mod
 	go mod verify
@@ -58,10 +66,6 @@ fmt: $(GOLANGCI_LINT) ## Format the Go code (gofumpt)
 cover: ## Measure the unit tests' statement coverage; fails below 90 %
 	scripts/cover.sh 90
 
-.PHONY: fuzz
-fuzz: ## Fuzz what comes from outside for five minutes in all (FUZZ_SECONDS)
-	scripts/fuzz.sh
-
 .PHONY: demo
 demo: build ## Walk the whole story in a real Vault against the simulator, then clean up
 	scripts/demo.sh
@@ -69,10 +73,6 @@ demo: build ## Walk the whole story in a real Vault against the simulator, then 
 .PHONY: dev
 dev: build ## Leave a Vault running with the plugin set up (simulator, or your Workfront by WORKFRONT_* variables)
 	scripts/dev.sh
-
-.PHONY: soak
-soak: ## Mixed load with faults at random in a real Vault for TIME (10m): nothing may grow; SEED repeats the choices
-	scripts/soak.sh -time "$(or $(TIME),10m)" $(if $(SEED),-seed "$(SEED)")
 
 .PHONY: clean
 clean: ## Remove bin/: binaries, built Vault servers, the linter, coverage

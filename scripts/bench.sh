@@ -8,6 +8,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/lib.sh
 source scripts/lib.sh
+# As in the Makefile: no go command needs git.
+export GOFLAGS="${GOFLAGS:-} -buildvcs=false"
 need go jq pgrep
 
 vault=$(vault_bin 1.21)

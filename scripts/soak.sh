@@ -5,6 +5,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/lib.sh
 source scripts/lib.sh
+# As in the Makefile: no go command needs git.
+export GOFLAGS="${GOFLAGS:-} -buildvcs=false"
 need go pgrep ps
 
 vault=$(vault_bin 1.21)
