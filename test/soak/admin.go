@@ -48,7 +48,7 @@ func (w *worker) patch(ctx context.Context, operation string, data map[string]an
 func (w *worker) patchConfig(ctx context.Context, s step) {
 	w.asAdmin("patch config", func() {
 		w.patch(ctx, "patch config", map[string]any{
-			"ttl": 5 + int(s.share*50), "request_timeout": 3 + int(s.which*3), "max_retries": int(s.share * 4), "verify_connection": s.which < 0.3,
+			"ttl": 3 + int(s.share*30), "request_timeout": 3 + int(s.which*3), "max_retries": int(s.share * 4), "verify_connection": s.which < 0.3,
 		})
 	})
 }

@@ -36,6 +36,12 @@ func (t *tally) count(operation, outcome string) {
 	t.counts[operation][outcome]++
 }
 
+func (t *tally) counted(operation, outcome string) int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.counts[operation][outcome]
+}
+
 func (t *tally) fault(kind string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -59,7 +65,10 @@ func (t *tally) total() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	n := 0
-	for _, outcomes := range t.counts {
+	for operation, outcomes := range t.counts {
+		if operation == byItself {
+			continue
+		}
 		for _, c := range outcomes {
 			n += c
 		}

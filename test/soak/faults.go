@@ -30,8 +30,11 @@ var faultKinds = []func(f *faultMaker) (name string, undo func()){
 	(*faultMaker).slow, (*faultMaker).outage, (*faultMaker).breakOff, (*faultMaker).oddLogout,
 }
 
-// run goes on until ctx ends, and leaves a Workfront that works. With restarts, the plugin is reloaded and killed first.
+// run goes on until ctx ends, and leaves a Workfront that works. It begins with sessions whose end is not stated, early enough
+// for the assumed one to come within the round. With restarts, the plugin is then reloaded and killed.
 func (f *faultMaker) run(ctx context.Context, restarts bool) {
+	f.tally.fault("end of session not stated")
+	f.behaveFor(ctx, 4*time.Second, 6*time.Second, func(b *workfronttest.Behaviour) { b.ExpiresIn = omitted() }, unstated, 0)
 	if restarts {
 		f.restarts(ctx)
 	}
@@ -143,23 +146,41 @@ func (f *faultMaker) oddLogout() (string, func()) {
 
 // behave has Workfront do what is unusual, but no fault.
 func (f *faultMaker) behave(ctx context.Context) {
-	b, name, end := usual(), "", func() {}
+	name, kind, felt := "", "", time.Duration(0)
+	var change func(b *workfronttest.Behaviour)
 	switch f.random.IntN(4) {
 	case 0:
-		name, b.SameSession = "same session", true
-		end = f.past.begin(sameSession, feltFor)
+		name, kind, felt = "same session", sameSession, feltFor
+		change = func(b *workfronttest.Behaviour) { b.SameSession = true }
 	case 1:
-		omit := workfronttest.OmitExpiresIn
-		name, b.ExpiresIn = "end of session not stated", &omit
+		name, kind = "end of session not stated", unstated
+		change = func(b *workfronttest.Behaviour) { b.ExpiresIn = omitted() }
 	case 2:
+		name = "end of session as text"
 		text := fmt.Sprintf("%q", fmt.Sprint(int(sessionTTL.Seconds())))
-		name, b.ExpiresIn = "end of session as text", &text
+		change = func(b *workfronttest.Behaviour) { b.ExpiresIn = &text }
 	case 3:
-		name, b.ExchangeDelay = "slow exchange", time.Duration(f.random.Int64N(int64(800*time.Millisecond)))
+		name = "slow exchange"
+		delay := time.Duration(f.random.Int64N(int64(800 * time.Millisecond)))
+		change = func(b *workfronttest.Behaviour) { b.ExchangeDelay = delay }
 	}
 	f.tally.fault(name)
+	f.behaveFor(ctx, 3*time.Second, 10*time.Second, change, kind, felt)
+}
+
+// behaveFor has Workfront behave in a way for a time between two. The kind, if there is one, says what that excuses.
+func (f *faultMaker) behaveFor(ctx context.Context, least, most time.Duration, change func(b *workfronttest.Behaviour), kind string, felt time.Duration) {
+	if kind != "" {
+		defer f.past.begin(kind, felt)()
+	}
+	b := usual()
+	change(&b)
 	f.workfront.SetBehaviour(b)
-	f.between(ctx, 3*time.Second, 10*time.Second)
+	f.between(ctx, least, most)
 	f.workfront.SetBehaviour(usual())
-	end()
+}
+
+func omitted() *string {
+	omit := workfronttest.OmitExpiresIn
+	return &omit
 }

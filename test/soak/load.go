@@ -33,19 +33,19 @@ type operation struct {
 	do     func(w *worker, ctx context.Context, s step)
 }
 
-// operations are what a worker does, with how often.
+// operations are what a worker does, with how often. What ends sessions for all is rare enough for most to get old.
 var operations = []operation{
 	{"read", 300, (*worker).read},
 	{"use", 200, (*worker).use},
 	{"renew", 120, (*worker).renew},
 	{"revoke", 130, (*worker).revoke},
 	{"leave", 60, (*worker).leave},
-	{"revoke prefix", 6, (*worker).revokePrefix},
+	{"revoke prefix", 3, (*worker).revokePrefix},
 	{"revoke parent", 10, (*worker).revokeParent},
 	{"list sessions", 20, (*worker).listSessions},
 	{"read session", 30, (*worker).readSession},
-	{"delete session", 10, (*worker).deleteSession},
-	{"end elsewhere", 6, (*worker).endElsewhere},
+	{"delete session", 6, (*worker).deleteSession},
+	{"end elsewhere", 4, (*worker).endElsewhere},
 	{"check", 8, (*worker).check},
 	{"write role", 12, (*worker).writeTemporary},
 	{"delete role", 8, (*worker).deleteTemporary},
@@ -137,6 +137,7 @@ type lease struct {
 	until                    time.Time // it has not ended before, unless somebody ended it
 	sessionEnds              time.Time // at the latest, as the answer said
 	renewable                bool
+	assumed                  bool // Workfront did not state when its session, of which this is the first lease, ends
 }
 
 // pick returns one of the worker's leases, or nil. Those that have ended by themselves some time ago are forgotten.
@@ -145,6 +146,8 @@ func (w *worker) pick(s step) *lease {
 	for _, l := range w.leases {
 		if now.Before(l.until.Add(10 * time.Second)) {
 			kept = append(kept, l)
+		} else {
+			w.forget(l)
 		}
 	}
 	w.leases = kept
@@ -181,7 +184,9 @@ func (k *soak) understand(secret *api.Secret, role string, began time.Time) *lea
 		return nil
 	}
 	l.sessionEnds = end.Add(time.Second) // expires_at is rounded down
+	l.assumed = kindOf(role) != "shared" && k.past.happened(unstated, began, time.Now()) && end.Sub(began) <= assumedTTL+time.Second
 	k.extend(l, "read", secret.LeaseDuration, began)
+	k.noteShared(l)
 	return l
 }
 

@@ -72,9 +72,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// The bounds of a round's load: long enough for sessions to end meanwhile, short enough for many measurements.
+// The bounds of a round's load: longer than a session lives, short enough for many measurements.
 const (
-	shortestRound = 15 * time.Second
+	shortestRound = sessionTTL + 5*time.Second
 	longestRound  = 5 * time.Minute
 )
 

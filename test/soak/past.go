@@ -14,6 +14,7 @@ const (
 	sameSession  = "same session" // Workfront hands a session out again, however little is left of it
 	restarting   = "restarting"   // the plugin ends and starts
 	unconfigured = "not configured"
+	unstated     = "unstated" // Workfront does not say when sessions end
 )
 
 func sweep(role string) string      { return "sweep " + role }

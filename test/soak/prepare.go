@@ -18,10 +18,11 @@ import (
 const (
 	pluginName = "vault-plugin-secrets-workfront"
 	mountPath  = "workfront"
-	// sessionTTL is short, so that sessions end and shared ones are replaced in every round.
-	sessionTTL = 75 * time.Second
+	// sessionTTL is shorter than any round, so that in each of them sessions that could not be logged out end by
+	// themselves, and shared ones get old enough to be replaced in the background.
+	sessionTTL = 25 * time.Second
 	// assumedTTL is shorter: a lease on a session whose end Workfront does not state must not outlive it either.
-	assumedTTL = 60 * time.Second
+	assumedTTL = 18 * time.Second
 	// envProfileDir is where the plugin listens for profiles: see profile.go.
 	envProfileDir = "WORKFRONT_PROFILE_DIR"
 )
@@ -43,6 +44,8 @@ type soak struct {
 	past    past
 	secrets secrets
 	rounds  []round
+
+	shared sharedSessions
 
 	absentMu sync.Mutex
 	absent   []absent // in this round
@@ -170,7 +173,7 @@ func (k *soak) config() map[string]any {
 		"base_url": k.workfront.URL(), "ca_cert": k.workfront.CACert(), "allow_custom_host": true,
 		"client_id": k.app.ClientID, "client_secret": k.clientSecret, "customer_id": k.app.CustomerID,
 		"user_id": k.users[0].ID, "key": k.key.name,
-		"ttl": "40s", "session_ttl": assumedTTL.String(), "request_timeout": "4s", "max_retries": 2,
+		"ttl": "12s", "session_ttl": assumedTTL.String(), "request_timeout": "4s", "max_retries": 2,
 	}
 }
 

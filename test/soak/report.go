@@ -40,6 +40,7 @@ func (k *soak) report() bool {
 	k.printCounts()
 	k.print("searched %.1f MB of log for %d client secrets and access tokens, JWTs, private keys and refresh tokens", mb(size), len(k.secrets.kinds))
 	if len(k.rounds) >= minRounds {
+		k.sawEnds()
 		k.compare()
 		k.printAccounts()
 	} else {

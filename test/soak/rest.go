@@ -35,7 +35,7 @@ func (k *soak) soak(ctx context.Context) error {
 			return errors.New("interrupted")
 		}
 		for _, w := range workers {
-			w.leases = nil
+			w.forgetAll()
 		}
 		r, err := k.rest(ctx, first)
 		if err != nil {
@@ -50,6 +50,9 @@ func (k *soak) soak(ctx context.Context) error {
 
 // rest ends all that was lent and waits until nothing of it is left, in Vault, in the plugin and at Workfront.
 func (k *soak) rest(ctx context.Context, restarts bool) (r round, err error) {
+	if err := k.leaks(ctx, &r, restarts); err != nil {
+		return r, err
+	}
 	// Config as at the start. It also makes the plugin forget that Workfront was down, and drop connections.
 	if err := k.write("config", k.config()); err != nil {
 		return r, err
@@ -74,7 +77,7 @@ func (k *soak) rest(ctx context.Context, restarts bool) (r round, err error) {
 	if err := poll(ctx, 150*time.Second, func() error { return k.ledgerEmpty(ctx) }); err != nil {
 		return r, err
 	}
-	if err := k.accounts(ctx, &r, restarts); err != nil {
+	if err := k.accounts(ctx, &r); err != nil {
 		return r, err
 	}
 	if err := k.vaultEmpty(ctx); err != nil {

@@ -16,13 +16,13 @@ type role struct {
 	settings   map[string]any
 }
 
-// stableRoles are there all the time.
+// stableRoles are there all the time. But for two, their leases can be renewed until their sessions end.
 var stableRoles = []role{
-	{name: "fresh", kind: "fresh", settings: map[string]any{"ttl": "30s"}},
-	{name: "short", kind: "fresh", settings: map[string]any{"ttl": "3s", "max_ttl": "20s"}},
+	{name: "fresh", kind: "fresh", settings: map[string]any{"ttl": "10s"}},
+	{name: "short", kind: "fresh", settings: map[string]any{"ttl": "3s", "max_ttl": "9s"}},
 	{name: "whole", kind: "fresh", settings: map[string]any{"ttl": "2h"}}, // leases as long as their sessions
-	{name: "own", kind: "fresh", own: true, settings: map[string]any{"ttl": "20s"}},
-	{name: "shared", kind: "shared", settings: map[string]any{"ttl": "30s", "share_session": true}},
+	{name: "own", kind: "fresh", own: true, settings: map[string]any{"ttl": "8s"}},
+	{name: "shared", kind: "shared", settings: map[string]any{"ttl": "10s", "share_session": true}},
 	{name: "shared-short", kind: "shared", settings: map[string]any{"ttl": "4s", "share_session": true}},
 	{name: "shared-own", kind: "shared", own: true, settings: map[string]any{"ttl": "1h", "share_session": true}},
 }
@@ -72,7 +72,7 @@ func temporaryName(s step) string {
 func (w *worker) writeTemporary(ctx context.Context, s step) {
 	began := time.Now()
 	_, err := w.root.Logical().WriteWithContext(ctx, mountPath+"/roles/"+temporaryName(s), map[string]any{
-		"ttl": 2 + int(s.share*40), "share_session": s.share < 0.5,
+		"ttl": 2 + int(s.share*20), "share_session": s.share < 0.5,
 	})
 	w.judge("write role", began, err)
 }
