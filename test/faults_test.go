@@ -17,7 +17,7 @@ import (
 // upstreamFault is something that is wrong with Workfront, or with what Vault knows of it, and what a reader sees of it.
 type upstreamFault struct {
 	name     string
-	settings map[string]any // of config; request_timeout is 2s else
+	settings map[string]any // of config; request_timeout is 2s else, which is for one exchange
 	bring    func(t *testing.T, f *faulty)
 
 	want      int      // the status
@@ -89,15 +89,15 @@ func secured(o workfronttest.TLSOptions) func(*testing.T, *faulty) {
 }
 
 // retryDate is a Retry-After that is a date.
-func retryDate(after time.Duration) func(*testing.T, *faulty) {
+func retryDate(status int, after time.Duration) func(*testing.T, *faulty) {
 	return func(t *testing.T, f *faulty) {
-		answered(503, "", "Retry-After", time.Now().Add(after).UTC().Format(http.TimeFormat))(t, f)
+		answered(status, "", "Retry-After", time.Now().Add(after).UTC().Format(http.TimeFormat))(t, f)
 	}
 }
 
 const htmlPage = "<!doctype html><html><body>Sign in</body></html>"
 
-// patience is a request_timeout that a wait for Retry-After fits into, also on a busy machine.
+// patience is a request_timeout that more than one exchange, and the waits between them, fit into, also on a busy machine.
 var patience = field("request_timeout", "10s")
 
 // upstreamFaults is the table. What the client or operator can mend is a 400, what Workfront has is a 502.
@@ -116,7 +116,6 @@ func upstreamFaults() []upstreamFault {
 	return []upstreamFault{
 		// No connection.
 		{name: "refused", bring: suspended, want: 502, texts: []string{"not available", "connection refused"}},
-		{name: "refused, no retries", settings: field("max_retries", 0), bring: suspended, want: 502, texts: []string{"connection refused"}},
 		{name: "certificate of another name", bring: secured(workfronttest.TLSOptions{DNSNames: []string{"other.example"}}), want: 502, texts: []string{"no TLS connection could be made", "certificate"}},
 		{name: "expired certificate", bring: secured(workfronttest.TLSOptions{NotAfter: time.Now().Add(-time.Hour)}), want: 502, texts: []string{"no TLS connection could be made", "certificate has expired"}},
 		{name: "certificate of an unknown CA", bring: secured(workfronttest.TLSOptions{UnknownCA: true}), want: 502, texts: []string{"unknown CA", "ca_cert"}},
@@ -136,21 +135,23 @@ func upstreamFaults() []upstreamFault {
 		{name: "hang in the middle of the answer", bring: hang(workfronttest.HangMidAnswer), want: 502, texts: []string{"did not answer in the time allowed"}, exchanges: 1, hidden: 1},
 
 		// Overload, which is tried again: nothing was started.
-		{name: "429", bring: answered(429, ""), want: 502, texts: []string{"overloaded", "429"}, exchanges: 3},
-		{name: "503", bring: answered(503, ""), want: 502, texts: []string{"503"}, exchanges: 3},
+		{name: "429", settings: patience, bring: answered(429, ""), want: 502, texts: []string{"overloaded", "429"}, exchanges: 3},
+		{name: "503", settings: patience, bring: answered(503, ""), want: 502, texts: []string{"503"}, exchanges: 3},
 		{name: "503, no retries", settings: field("max_retries", 0), bring: answered(503, ""), want: 502, texts: []string{"503"}, exchanges: 1},
-		{name: "503 with a message", bring: answered(503, `{"message":"maintenance"}`), want: 502, texts: []string{"503: maintenance"}, exchanges: 3},
-		{name: "503 with a page", bring: answered(503, htmlPage, html...), want: 502, texts: []string{"503"}, exchanges: 3},
-		{name: "503 twice, then an answer", bring: answeredTimes(2, 503, nil), want: 200, exchanges: 3},
+		{name: "503 with a message", settings: patience, bring: answered(503, `{"message":"maintenance"}`), want: 502, texts: []string{"503: maintenance"}, exchanges: 3},
+		{name: "503 with a page", settings: patience, bring: answered(503, htmlPage, html...), want: 502, texts: []string{"503"}, exchanges: 3},
+		{name: "503 twice, then an answer", settings: patience, bring: answeredTimes(2, 503, nil), want: 200, exchanges: 3},
 		{name: "429 once, then an answer", settings: patience, bring: answeredTimes(1, 429, http.Header{"Retry-After": {"1"}}), want: 200, exchanges: 2, atLeast: time.Second},
 		{name: "429, Retry-After fits once", settings: patience, bring: answered(429, "", "Retry-After", "6"), want: 502, texts: []string{"429"}, exchanges: 2, atLeast: 6 * time.Second},
 		{name: "503, Retry-After fits once", settings: patience, bring: answered(503, "", "Retry-After", "6"), want: 502, texts: []string{"503"}, exchanges: 2, atLeast: 6 * time.Second},
 		{name: "429, Retry-After does not fit", bring: answered(429, "", "Retry-After", "30"), want: 502, texts: []string{"429"}, exchanges: 1},
 		{name: "503, Retry-After does not fit", bring: answered(503, "", "Retry-After", "3600"), want: 502, texts: []string{"503"}, exchanges: 1},
 		{name: "503, absurd Retry-After", bring: answered(503, "", "Retry-After", "99999999999999999999"), want: 502, texts: []string{"503"}, exchanges: 1},
-		{name: "503, Retry-After that means nothing", bring: answered(503, "", "Retry-After", "soon"), want: 502, texts: []string{"503"}, exchanges: 3},
-		{name: "503, Retry-After is a date soon", settings: patience, bring: retryDate(5 * time.Second), want: 502, texts: []string{"503"}, exchanges: 3, atLeast: 3 * time.Second},
-		{name: "503, Retry-After is a date in an hour", bring: retryDate(time.Hour), want: 502, texts: []string{"503"}, exchanges: 1},
+		{name: "503, Retry-After that means nothing", settings: patience, bring: answered(503, "", "Retry-After", "soon"), want: 502, texts: []string{"503"}, exchanges: 3},
+		{name: "429, Retry-After is a date soon", settings: patience, bring: retryDate(429, 5 * time.Second), want: 502, texts: []string{"429"}, exchanges: 3, atLeast: 3 * time.Second},
+		{name: "429, Retry-After is a date in an hour", bring: retryDate(429, time.Hour), want: 502, texts: []string{"429"}, exchanges: 1},
+		{name: "503, Retry-After is a date soon", settings: patience, bring: retryDate(503, 5 * time.Second), want: 502, texts: []string{"503"}, exchanges: 3, atLeast: 3 * time.Second},
+		{name: "503, Retry-After is a date in an hour", bring: retryDate(503, time.Hour), want: 502, texts: []string{"503"}, exchanges: 1},
 
 		// Other statuses.
 		{name: "500", bring: answered(500, ""), want: 502, texts: []string{"500"}, exchanges: 1},
