@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -17,7 +18,7 @@ type breakdown struct {
 	name    string
 	applied bool // the write was carried out all the same
 	once    bool // the writes after it succeed
-	restart bool // the process does not go on
+	restart bool // the process ends there: nothing comes after it, in storage or at Workfront
 }
 
 var breakdowns = []breakdown{
@@ -25,7 +26,8 @@ var breakdowns = []breakdown{
 	{name: "storage fails, but carries out", applied: true},
 	{name: "one write fails", once: true},
 	{name: "one write fails, but is carried out", once: true, applied: true},
-	{name: "process ends", restart: true},
+	{name: "process ends before", restart: true},
+	{name: "process ends after", restart: true, applied: true},
 }
 
 var errBroken = errors.New("storage is broken")
@@ -41,8 +43,22 @@ type breakingStorage struct {
 	broken bool
 }
 
-func (s *breakingStorage) write(do func() error) error {
+// lock makes one call at a time. It ends the goroutine that calls if the process has ended.
+func (s *breakingStorage) lock() {
 	s.mu.Lock()
+	if s.broken && s.restart {
+		s.end()
+	}
+}
+
+// end ends the goroutine that calls, as all of them end with their process.
+func (s *breakingStorage) end() {
+	s.mu.Unlock()
+	runtime.Goexit()
+}
+
+func (s *breakingStorage) write(do func() error) error {
+	s.lock()
 	defer s.mu.Unlock()
 	s.writes++
 	if s.writes <= s.after || s.writes > s.after+1 && s.once {
@@ -51,6 +67,10 @@ func (s *breakingStorage) write(do func() error) error {
 	s.broken = true
 	if s.applied {
 		_ = do()
+	}
+	if s.restart {
+		defer s.mu.Lock() // for the one above
+		s.end()
 	}
 	return errBroken
 }
@@ -61,6 +81,18 @@ func (s *breakingStorage) Put(ctx context.Context, e *logical.StorageEntry) erro
 
 func (s *breakingStorage) Delete(ctx context.Context, key string) error {
 	return s.write(func() error { return s.Storage.Delete(ctx, key) })
+}
+
+func (s *breakingStorage) Get(ctx context.Context, key string) (*logical.StorageEntry, error) {
+	s.lock()
+	defer s.mu.Unlock()
+	return s.Storage.Get(ctx, key)
+}
+
+func (s *breakingStorage) List(ctx context.Context, prefix string) ([]string, error) {
+	s.lock()
+	defer s.mu.Unlock()
+	return s.Storage.List(ctx, prefix)
 }
 
 // shareUnleased has a role share a session that nobody leases: a replacement that nobody has read yet.
@@ -149,17 +181,30 @@ func TestEveryWriteOfEveryChange(t *testing.T) {
 	}
 }
 
+// requestOn sends the change on that storage, by a goroutine that can end with its process.
+func (c change) requestOn(m *mount, s *breakingStorage) error {
+	m.t.Helper()
+	whole := m.storage
+	m.storage = s
+	defer func() { m.storage = whole }()
+	var err error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_, err = m.request(c.op, c.path, c.data)
+	}()
+	<-done
+	return err
+}
+
 func (c change) breakAt(t *testing.T, d breakdown, n int) (broke bool) {
 	m, w := ready(t, nil)
 	if c.prepare != nil {
 		c.prepare(m, w)
 	}
 	before := c.shown(m)
-	whole := m.storage
-	s := &breakingStorage{Storage: whole, breakdown: d, after: n}
-	m.storage = s
-	_, err := m.request(c.op, c.path, c.data)
-	m.storage = whole
+	s := &breakingStorage{Storage: m.storage, breakdown: d, after: n}
+	err := c.requestOn(m, s)
 	if broke = s.broken; !broke && n == 0 {
 		t.Error("nothing was written, so nothing was tested")
 	}
