@@ -4,6 +4,7 @@ package test
 
 import (
 	"bufio"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -66,15 +67,35 @@ func (m *mount) mass(t *testing.T) []*api.Secret {
 	return leases
 }
 
-// timed does something that must not take longer than massLimit.
-func timed(t *testing.T, what string, do func()) {
+// timed does something that must not take longer than massLimit, and returns how long it took.
+func timed(t *testing.T, what string, do func()) (took time.Duration) {
 	t.Helper()
 	began := time.Now()
 	do()
-	took := time.Since(began)
+	took = time.Since(began)
 	measured("%s: %d leases, %s", what, massLeases(), took.Round(10*time.Millisecond))
 	if took > massLimit() {
 		t.Errorf("%s took %s, want less than %s", what, took, massLimit())
+	}
+	return took
+}
+
+// triedLogouts is how many logouts may come in an outage that lasted so long, however many leases end in it. That Workfront is
+// down is known for 15, 30, then 45 seconds: revocations try three times a minute at most. The periodic job runs once a minute
+// and tries sixteen sessions at a time until the first has failed; further runs of it do the same. A try has three attempts.
+func triedLogouts(lasted time.Duration, furtherRuns int) int {
+	minutes := int(lasted/time.Minute) + 1
+	return 3 * (minutes*(3+16) + furtherRuns*16)
+}
+
+// wantFewLogouts checks that a mass of leases that took so long to end in an outage did not cost a logout each. Unlike the time
+// that it took, this does not depend on the machine.
+func wantFewLogouts(t *testing.T, w *workfront, took time.Duration, furtherRuns int) {
+	t.Helper()
+	got, most := w.Stats().Logouts, triedLogouts(took, furtherRuns)
+	measured("%s: %d logouts were tried for %d leases", t.Name(), got, massLeases())
+	if got > most {
+		t.Errorf("%d logouts came for %d leases in %s, want %d at most", got, massLeases(), took, most)
 	}
 }
 
@@ -119,22 +140,21 @@ func (m *mount) wantNoLeases(t *testing.T) {
 	}
 }
 
-// pending returns the IDs of the sessions of the mount, after a look at whether one of them is to be logged out.
-func (m *mount) pending(t *testing.T) []any {
+// wantAllPending checks that the mount knows that many sessions, and that each of them is to be logged out.
+func (m *mount) wantAllPending(t *testing.T, want int) {
 	t.Helper()
-	listed, err := m.root.Logical().List(m.path + "/sessions")
-	if err != nil || listed == nil {
-		t.Fatalf("list sessions: %v, %v", listed, err)
+	all := m.sessions(t)
+	if len(all) != want {
+		t.Errorf("%d sessions are listed, want %d", len(all), want)
 	}
-	ids, _ := listed.Data["keys"].([]any)
-	if len(ids) == 0 {
-		t.Fatal("no session is listed")
+	for id, session := range all {
+		if session == nil { // the list is too long to tell of each
+			session = m.read(t, "sessions/"+id)
+		}
+		if session["state"] != "logout_pending" || number(t, session["leases"]) != 0 {
+			t.Fatalf("a session that could not be logged out is %v", session)
+		}
 	}
-	one := m.read(t, "sessions/"+ids[0].(string))
-	if one["state"] != "logout_pending" || number(t, one["leases"]) != 0 {
-		t.Errorf("a session that could not be logged out is %v", one)
-	}
-	return ids
 }
 
 // TestMassRevocationInOutage: a revocation of many leases ends in seconds while Workfront is away. The sessions and the log
@@ -149,18 +169,20 @@ func TestMassRevocationInOutage(t *testing.T) {
 		m := lending(t, v, w, nil)
 		m.mass(t)
 		outage(w)
-		timed(t, "sys/leases/revoke-prefix, Workfront "+name, func() { m.revokeAll(t) })
+		took := timed(t, "sys/leases/revoke-prefix, Workfront "+name, func() { m.revokeAll(t) })
+		wantFewLogouts(t, w, took, 0)
 		m.wantNoLeases(t)
-		if got := len(m.pending(t)); got != massLeases() {
-			t.Errorf("%d sessions are listed, want %d", got, massLeases())
-		}
+		m.wantAllPending(t, massLeases())
 		if err := w.accounts(massLeases()); err != nil {
 			t.Error(err)
 		}
 		text, host := "session could not be logged out and is kept to be tried again", "base_url="+w.URL()
-		if got := len(v.logLines(t, text, host)); got != massLeases() {
-			t.Errorf("the log has %d lines of parked sessions, want %d", got, massLeases())
-		}
+		eventually(t, 10*time.Second, func() error { // the log of a plugin takes a moment
+			if got := len(v.logLines(t, text, host)); got != massLeases() {
+				return fmt.Errorf("the log has %d lines of parked sessions, want %d", got, massLeases())
+			}
+			return nil
+		})
 		if got := len(v.logLines(t, text, host, "[WARN]")); got < 1 || got > 5 { // one a minute
 			t.Errorf("the log has %d warnings of parked sessions, want one", got)
 		}
