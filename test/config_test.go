@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"vault-plugin-secrets-workfront/internal/workfronttest"
 )
 
 // TestStoryWhatIsMissing: each error on the way to the first token says which command comes next.
@@ -192,4 +194,9 @@ func TestRefreshTokenIsDropped(t *testing.T) {
 		t.Error("a lease as long as its session was renewed")
 	}
 	m.revoke(t, lease) // the stand-in does not know that session: it has ended already
+}
+
+// exchangeAnswer replaces the answer to the next exchange.
+func exchangeAnswer(body string) workfronttest.Fault {
+	return workfronttest.Fault{Endpoint: workfronttest.EndpointExchange, Times: 1, Body: body}
 }

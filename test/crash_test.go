@@ -58,6 +58,10 @@ type crashing struct {
 	dead int
 }
 
+// deadReads is how many such tokens there may be: those of the reads, 50 ms apart, while the answer of that check is under way,
+// which on a machine that has much else to do is some of them.
+const deadReads = 10
+
 func newCrashing(t *testing.T, v *vaultServer, point killPoint, sessionTTL, ttl time.Duration) *crashing {
 	t.Helper()
 	c := &crashing{point: point}
@@ -195,8 +199,8 @@ func (c *crashing) finish(t *testing.T, leases ...*api.Secret) {
 }
 
 // inFlight counts the requests for a path that Vault works on.
-func (c *crashing) inFlight(path string) (n int, err error) {
-	secret, err := c.root.Logical().Read("sys/in-flight-req")
+func (m *mount) inFlight(path string) (n int, err error) {
+	secret, err := m.root.Logical().Read("sys/in-flight-req")
 	if err != nil || secret == nil {
 		return 0, fmt.Errorf("read the requests in flight: %w", err)
 	}
@@ -277,8 +281,12 @@ func TestKilledDuringLogout(t *testing.T) {
 				killed := c.arm(t, func() error { return nil })
 				wantCutOff(t, c.tryRevoke(leases[0]), http.StatusBadRequest)
 				next := c.wantKilled(t, killed, shape.role)
-				if c.dead > 0 && (shape.role == freshRole || point.ignored) {
-					t.Errorf("%d tokens were handed out that were no living session, want none", c.dead)
+				most := deadReads
+				if shape.role == freshRole || point.ignored {
+					most = 0
+				}
+				if c.dead > most {
+					t.Errorf("%d tokens were handed out that were no living session, want %d at most", c.dead, most)
 				}
 				c.finish(t, next, leases[0])
 			})
@@ -316,7 +324,10 @@ func TestKilledRevocationIsRetried(t *testing.T) {
 }
 
 // TestKilledInTheBackground: the plugin is killed while it replaces the session of a warm role, which no reader waits for, and
-// while it logs out a replacement that nobody has leased, because its role is deleted.
+// while it logs out a replacement that nobody has leased, because its role is deleted. A replacement is fetched in the last
+// quarter of a session's life, and that is real time for the plugin. So all sessions are made first, and there is one wait for the
+// last of them. What comes then has 24 s, less what the making of the sessions took, until the first of them ends; making and
+// killing take about 3 s together.
 func TestKilledInTheBackground(t *testing.T) {
 	t.Parallel()
 	const life = 100 * time.Second

@@ -16,17 +16,36 @@ import (
 // leavers is how many readers go away in these tests.
 const leavers = 5
 
-// leaving has readers of a role go away while Workfront still works on the exchange. It returns when they are gone.
-func (m *mount) leaving(t *testing.T, role string) {
+// leaving has readers of a role go away while Workfront still works on the exchanges: when that many came, and Vault has got all
+// of the requests. It returns when they are gone.
+func (m *mount) leaving(t *testing.T, w *workfront, role string, exchanges int) {
 	t.Helper()
-	inParallel(t, leavers, leavers, func(i int) error {
-		ctx, leave := context.WithTimeout(context.Background(), time.Duration(300+100*i)*time.Millisecond)
-		defer leave()
-		if _, err := m.client.Logical().ReadWithContext(ctx, m.tokenPath(role)); !errors.Is(err, context.DeadlineExceeded) {
-			return fmt.Errorf("got %w, want the reader to have left before the answer", err)
+	ctx, leave := context.WithCancel(t.Context())
+	defer leave()
+	before, err := m.inFlight(m.tokenPath(role)) // those that stay
+	if err != nil {
+		t.Fatal(err)
+	}
+	left := make(chan error, leavers)
+	for range leavers {
+		go func() {
+			_, err := m.client.Logical().ReadWithContext(ctx, m.tokenPath(role))
+			left <- err
+		}()
+	}
+	eventually(t, 10*time.Second, func() error {
+		n, err := m.inFlight(m.tokenPath(role))
+		if got := w.Stats().Exchanges; err == nil && (n < before+leavers || got < exchanges) {
+			err = fmt.Errorf("%d readers wait and %d exchanges came, want %d and %d", n, got, before+leavers, exchanges)
 		}
-		return nil
+		return err
 	})
+	leave()
+	for range leavers {
+		if err := <-left; !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v, want the reader to have left before the answer", err)
+		}
+	}
 }
 
 // wantCounts waits until the stand-in has counted so many exchanges, and sessions started and logged out.
@@ -50,12 +69,12 @@ func TestReadersLeave(t *testing.T) {
 	for name, do := range map[string]func(t *testing.T, m *mount, w *workfront){
 		"fresh": func(t *testing.T, m *mount, w *workfront) {
 			behave(w, slow)
-			m.leaving(t, freshRole)
+			m.leaving(t, w, freshRole, leavers)
 			w.wantCounts(t, leavers, leavers, leavers)
 		},
 		"fresh, the same session for all": func(t *testing.T, m *mount, w *workfront) {
 			behave(w, func(b *behaviour) { b.ExchangeDelay, b.SameSession = 2*time.Second, true })
-			m.leaving(t, freshRole)
+			m.leaving(t, w, freshRole, leavers)
 			eventually(t, 20*time.Second, func() error {
 				if s := w.Stats(); s.Exchanges != leavers || s.Alive != 0 || s.Undelivered != 0 || s.Started != s.LoggedOut {
 					return fmt.Errorf("sessions: %+v; want %d exchanges, and all logged out", s, leavers)
@@ -65,7 +84,7 @@ func TestReadersLeave(t *testing.T) {
 		},
 		"shared, all": func(t *testing.T, m *mount, w *workfront) {
 			behave(w, slow)
-			m.leaving(t, sharedRole)
+			m.leaving(t, w, sharedRole, 1)
 			w.wantCounts(t, 1, 1, 1)
 			behave(w, func(*behaviour) {})
 			m.revoke(t, m.roleToken(t, sharedRole)) // the next reader starts anew
@@ -74,7 +93,7 @@ func TestReadersLeave(t *testing.T) {
 		"shared, all but one": func(t *testing.T, m *mount, w *workfront) {
 			behave(w, slow)
 			stays := m.startReaders(1, time.Hour, sharedRole, m.useShared(w, 1))
-			m.leaving(t, sharedRole)
+			m.leaving(t, w, sharedRole, 1)
 			stays.finish(t)
 			w.wantCounts(t, 1, 1, 0)
 			if got := m.leases(t, m.tokenPath(sharedRole)); got != 1 {
@@ -84,26 +103,26 @@ func TestReadersLeave(t *testing.T) {
 		},
 		"fresh, Workfront hangs for a while": func(t *testing.T, m *mount, w *workfront) {
 			remove := w.Inject(hang(workfronttest.HangBeforeHandling))
-			m.leaving(t, freshRole)
+			m.leaving(t, w, freshRole, leavers)
 			remove()
 			w.wantCounts(t, leavers, leavers, leavers)
 		},
 		"shared, Workfront hangs for a while": func(t *testing.T, m *mount, w *workfront) {
 			remove := w.Inject(hang(workfronttest.HangMidAnswer))
-			m.leaving(t, sharedRole)
+			m.leaving(t, w, sharedRole, 1)
 			remove()
 			w.wantCounts(t, 1, 1, 1)
 		},
 		"fresh, Workfront never answers": func(t *testing.T, m *mount, w *workfront) {
 			w.undelivered = leavers // it started them, and nobody can know of them
 			w.Inject(hang(workfronttest.HangBeforeAnswer))
-			m.leaving(t, freshRole)
+			m.leaving(t, w, freshRole, leavers)
 			w.wantCounts(t, leavers, leavers, 0)
 		},
 		"shared, Workfront never answers": func(t *testing.T, m *mount, w *workfront) {
 			w.undelivered = 1
 			w.Inject(hang(workfronttest.HangBeforeAnswer))
-			m.leaving(t, sharedRole)
+			m.leaving(t, w, sharedRole, 1)
 			// Who comes later shares the failure of the exchange that is under way.
 			_, err := m.readRole(sharedRole)
 			wantError(t, err, http.StatusBadGateway, "did not answer")
