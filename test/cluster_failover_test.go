@@ -7,6 +7,7 @@ import (
 	"os"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // incident is something that happens to the leader of a cluster.
@@ -40,8 +41,11 @@ func TestCluster(t *testing.T) {
 	// What follows happens to the new version.
 	s.endure(t, again[0])
 	if os.Getenv(envLong) != "" {
+		seed := uint64(time.Now().UnixNano())
+		t.Logf("seed of the order: %d", seed) // shown on failure
+		random := rand.New(rand.NewPCG(seed, 0))
 		for range 5 {
-			rand.Shuffle(len(again), func(i, j int) { again[i], again[j] = again[j], again[i] })
+			random.Shuffle(len(again), func(i, j int) { again[i], again[j] = again[j], again[i] })
 			for _, i := range again {
 				s.endure(t, i)
 			}
@@ -103,7 +107,8 @@ func incidents() []incident {
 		})
 	}
 	return append(all, incident{
-		// The last, because Vault does not let a node lead again for 10 s after it.
+		// The last in the short form: Vault does not let a node lead again for 10 s after it, which the next incident may have to
+		// wait for.
 		name: "step-down",
 		happen: func(t *testing.T, _ *survivors, leader *vaultServer) {
 			if err := leader.root.Sys().StepDown(); err != nil {
