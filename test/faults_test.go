@@ -148,9 +148,9 @@ func upstreamFaults() []upstreamFault {
 		{name: "503, Retry-After does not fit", bring: answered(503, "", "Retry-After", "3600"), want: 502, texts: []string{"503"}, exchanges: 1},
 		{name: "503, absurd Retry-After", bring: answered(503, "", "Retry-After", "99999999999999999999"), want: 502, texts: []string{"503"}, exchanges: 1},
 		{name: "503, Retry-After that means nothing", settings: patience, bring: answered(503, "", "Retry-After", "soon"), want: 502, texts: []string{"503"}, exchanges: 3},
-		{name: "429, Retry-After is a date soon", settings: patience, bring: retryDate(429, 5 * time.Second), want: 502, texts: []string{"429"}, exchanges: 3, atLeast: 3 * time.Second},
+		{name: "429, Retry-After is a date soon", settings: patience, bring: retryDate(429, 5*time.Second), want: 502, texts: []string{"429"}, exchanges: 3, atLeast: 3 * time.Second},
 		{name: "429, Retry-After is a date in an hour", bring: retryDate(429, time.Hour), want: 502, texts: []string{"429"}, exchanges: 1},
-		{name: "503, Retry-After is a date soon", settings: patience, bring: retryDate(503, 5 * time.Second), want: 502, texts: []string{"503"}, exchanges: 3, atLeast: 3 * time.Second},
+		{name: "503, Retry-After is a date soon", settings: patience, bring: retryDate(503, 5*time.Second), want: 502, texts: []string{"503"}, exchanges: 3, atLeast: 3 * time.Second},
 		{name: "503, Retry-After is a date in an hour", bring: retryDate(503, time.Hour), want: 502, texts: []string{"503"}, exchanges: 1},
 
 		// Other statuses.
