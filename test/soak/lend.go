@@ -65,15 +65,19 @@ func (w *worker) use(_ context.Context, s step) {
 	}
 }
 
-// lastMoment is when a lease is not renewed any more: Vault may have begun to revoke it, and renews it all the same.
-const lastMoment = time.Second
+// Around its end, a lease is not renewed: Vault may have begun to revoke it, and renews it all the same. On a busy machine it
+// begins late.
+const (
+	lastMoment  = time.Second
+	firstMoment = 3 * time.Second
+)
 
 func (w *worker) renew(ctx context.Context, s step) {
 	l := w.pick(s)
 	if l == nil {
 		return
 	}
-	if left := time.Until(l.until); left > 0 && left < lastMoment {
+	if left := time.Until(l.until); left > -firstMoment && left < lastMoment {
 		return
 	}
 	began := time.Now()
