@@ -38,7 +38,7 @@ test-long: build ## Run the end-to-end tests whose long form takes minutes: a wa
 	WORKFRONT_E2E_LONG=1 scripts/e2e.sh 1.21 -run 'Warm|Mass|DisableInOutage|Cluster'
 
 .PHONY: bench
-bench: build ## Measure the plugin against the limits of Vault and processor, 15 minutes (QUICK=1, PARTS=..., PROFILE=1)
+bench: build ## Measure the plugin against the limits of Vault and processor, 17 minutes (QUICK=1, PARTS=..., PROFILE=1)
 	scripts/bench.sh
 
 .PHONY: fuzz
