@@ -4,14 +4,13 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"strings"
-	"sync"
 	"time"
 
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
 
 	"vault-plugin-secrets-workfront/internal/session"
+	"vault-plugin-secrets-workfront/internal/settings"
 	"vault-plugin-secrets-workfront/internal/workfront"
 )
 
@@ -24,12 +23,7 @@ type backend struct {
 	now      func() time.Time
 	storage  logical.Storage // for Clean, which comes without a request
 	broker   *session.Broker
-	settings settingsCache
-	forecast forecast
-
-	// adminMu is held while config, keys or roles are written, so that a key cannot be deleted while something
-	// is written that names it. Token reads do not take it.
-	adminMu sync.Mutex
+	settings *settings.Store
 }
 
 // Factory makes the secrets engine for one mount.
@@ -43,8 +37,9 @@ func Factory(ctx context.Context, conf *logical.BackendConfig) (logical.Backend,
 
 func newBackend(conf *logical.BackendConfig, now func() time.Time) *backend {
 	b := &backend{
-		now:     now,
-		storage: conf.StorageView,
+		now:      now,
+		storage:  conf.StorageView,
+		settings: settings.New(settings.Options{Now: now}),
 	}
 	b.broker = session.NewBroker(session.Options{Now: now, Logger: conf.Logger, Notify: b.sessionEvent})
 	b.Backend = &framework.Backend{
@@ -70,7 +65,7 @@ func newBackend(conf *logical.BackendConfig, now func() time.Time) *backend {
 		PathsSpecial: &logical.Paths{
 			// Sessions are not among them: Vault's own lease entries hold the same tokens, and it would
 			// cost a seal operation for each read.
-			SealWrapStorage: []string{configKey, keyPrefix},
+			SealWrapStorage: []string{settings.ConfigKey, settings.KeyPrefix},
 		},
 		Invalidate:   b.invalidate,
 		PeriodicFunc: b.periodic,
@@ -90,7 +85,7 @@ func (b *backend) HandleExistenceCheck(ctx context.Context, req *logical.Request
 // HandleRequest gives errors the form in which Vault passes them on as they are meant.
 func (b *backend) HandleRequest(ctx context.Context, req *logical.Request) (*logical.Response, error) {
 	resp, err := b.handle(ctx, req)
-	var user *userError
+	var user *settings.InputError
 	var refused *workfront.RefusedError
 	var unavailable *workfront.UnavailableError
 	switch {
@@ -142,27 +137,27 @@ func (b *backend) periodic(ctx context.Context, req *logical.Request) error {
 	if !b.WriteSafeReplicationState() {
 		return nil
 	}
-	return errors.Join(b.broker.Maintain(ctx, req.Storage), b.forecastExpiry(ctx, req.Storage))
+	return errors.Join(b.broker.Maintain(ctx, req.Storage), b.watchExpiry(ctx, req.Storage))
 }
 
 // invalidate drops what is kept in memory of an entry that another node has written.
 func (b *backend) invalidate(_ context.Context, key string) {
-	if key == configKey || strings.HasPrefix(key, keyPrefix) || strings.HasPrefix(key, rolePrefix) {
-		b.settingsChanged()
+	b.settings.Invalidate(key)
+	if key == settings.ConfigKey {
+		b.broker.Reset()
 	}
 	b.broker.Invalidate(key)
 }
 
-// settingsChanged drops what was made from config, keys and roles.
-func (b *backend) settingsChanged() {
-	b.settings.drop()
-	b.broker.Reset()
+// watchExpiry tells operators once a day of the keys in use whose certificates expire soon or have expired.
+func (b *backend) watchExpiry(ctx context.Context, storage logical.Storage) error {
+	expiring, err := b.settings.WatchExpiry(ctx, storage)
+	for _, e := range expiring {
+		b.Logger().Warn(e.Text, "key", e.Key, "used_by", e.UsedBy)
+		b.event(ctx, eventKeyExpiring, "path", settings.KeyPrefix+e.Key, "not_after", e.NotAfter.UTC().Format(time.RFC3339))
+	}
+	return err
 }
-
-// userError is what the client got wrong: it becomes a 400 whose text arrives unadorned.
-type userError struct{ text string }
-
-func (e *userError) Error() string { return e.text }
 
 const backendHelp = `
 The Workfront secrets engine lends out short-lived Adobe Workfront sessions.

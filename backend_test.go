@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/vault/sdk/helper/testhelpers/schema"
 	"github.com/hashicorp/vault/sdk/logical"
 
+	"vault-plugin-secrets-workfront/internal/settings"
 	"vault-plugin-secrets-workfront/internal/signingkey"
 	"vault-plugin-secrets-workfront/internal/workfronttest"
 )
@@ -212,13 +213,13 @@ func newStandIn(t testing.TB, now func() time.Time) *standIn {
 // settings is a config for this Workfront, with changes.
 func (w *standIn) settings(changes map[string]any) map[string]any {
 	s := map[string]any{
-		fieldBaseURL:         w.URL(),
-		fieldClientID:        w.app.ClientID,
-		fieldClientSecret:    w.app.ClientSecret,
-		fieldCustomerID:      w.app.CustomerID,
-		fieldUserID:          w.userID,
-		fieldCACert:          w.CACert(),
-		fieldAllowCustomHost: true,
+		settings.FieldBaseURL:         w.URL(),
+		settings.FieldClientID:        w.app.ClientID,
+		settings.FieldClientSecret:    w.app.ClientSecret,
+		settings.FieldCustomerID:      w.app.CustomerID,
+		settings.FieldUserID:          w.userID,
+		settings.FieldCACert:          w.CACert(),
+		settings.FieldAllowCustomHost: true,
 	}
 	for name, value := range changes {
 		s[name] = value
@@ -261,7 +262,7 @@ func ready(t *testing.T, changes map[string]any) (*mount, *standIn) {
 	t.Helper()
 	m := newMount(t)
 	w := newStandIn(t, m.clock.Now)
-	m.write("keys/default/import", map[string]any{fieldPrivateKey: testKeyPEM(t), fieldCertificate: testKey().CertificatePEM()})
+	m.write("keys/default/import", map[string]any{settings.FieldPrivateKey: testKeyPEM(t), settings.FieldCertificate: testKey().CertificatePEM()})
 	w.upload(t, testKey().CertificatePEM())
 	m.write("config", w.settings(changes))
 	return m, w
@@ -271,7 +272,7 @@ func TestStory(t *testing.T) {
 	m := newMount(t)
 	w := newStandIn(t, m.clock.Now)
 	key := m.write("keys/default/generate", nil)
-	w.upload(t, key.Data[fieldCertificate].(string))
+	w.upload(t, key.Data[settings.FieldCertificate].(string))
 	if resp := m.write("config", w.settings(nil)); resp != nil {
 		t.Errorf("answer to a config that lacks nothing: got %v, want none", resp)
 	}
@@ -280,12 +281,12 @@ func TestStory(t *testing.T) {
 		t.Error("the access token is no session that lives at Workfront")
 	}
 	want := map[string]any{
-		fieldAccessToken: l.token(),
-		fieldTokenType:   "sessionID",
-		fieldBaseURL:     w.URL(),
-		fieldUserID:      w.userID,
-		fieldSessionID:   l.data[fieldSessionID],
-		fieldExpiresAt:   m.clock.Now().Add(30 * time.Minute).UTC().Format(time.RFC3339),
+		fieldAccessToken:      l.token(),
+		fieldTokenType:        "sessionID",
+		settings.FieldBaseURL: w.URL(),
+		settings.FieldUserID:  w.userID,
+		fieldSessionID:        l.data[fieldSessionID],
+		fieldExpiresAt:        m.clock.Now().Add(30 * time.Minute).UTC().Format(time.RFC3339),
 	}
 	if got, want := asJSON(t, l.data), asJSON(t, want); got != want {
 		t.Errorf("answer: got %s, want %s and nothing else", got, want)
@@ -308,15 +309,15 @@ func asJSON(t *testing.T, value any) string {
 func TestInfo(t *testing.T) {
 	m := newMount(t)
 	got := m.read("info")
-	want := map[string]any{fieldVersion: version, fieldCommit: commit, fieldBuildDate: buildDate, fieldAPIVersion: "v22.0"}
+	want := map[string]any{fieldVersion: version, fieldCommit: commit, fieldBuildDate: buildDate, settings.FieldAPIVersion: "v22.0"}
 	if asJSON(t, got) != asJSON(t, want) {
 		t.Errorf("unconfigured: got %v, want %v", got, want)
 	}
 	if got := m.backend.(logical.PluginVersioner).PluginVersion().Version; got != version {
 		t.Errorf("running version: got %q, want %q", got, version)
 	}
-	m, _ = ready(t, map[string]any{fieldAPIVersion: "v21.0"})
-	if got := m.read("info")[fieldAPIVersion]; got != "v21.0" {
+	m, _ = ready(t, map[string]any{settings.FieldAPIVersion: "v21.0"})
+	if got := m.read("info")[settings.FieldAPIVersion]; got != "v21.0" {
 		t.Errorf("API version in use: got %v, want v21.0", got)
 	}
 }

@@ -19,6 +19,7 @@ import (
 
 	"github.com/hashicorp/vault/sdk/logical"
 
+	"vault-plugin-secrets-workfront/internal/settings"
 	"vault-plugin-secrets-workfront/internal/signingkey"
 )
 
@@ -74,9 +75,9 @@ func TestBadInput(t *testing.T) {
 	encrypted := openssl(t, "genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-aes256", "-pass", "pass:secret")
 
 	config := func(field string, value any) map[string]any { return map[string]any{field: value} }
-	key := func(text string) map[string]any { return map[string]any{fieldPrivateKey: text} }
+	key := func(text string) map[string]any { return map[string]any{settings.FieldPrivateKey: text} }
 	withCertificate := func(text string) map[string]any {
-		return map[string]any{fieldPrivateKey: private, fieldCertificate: text}
+		return map[string]any{settings.FieldPrivateKey: private, settings.FieldCertificate: text}
 	}
 	tests := []struct {
 		name string
@@ -86,66 +87,66 @@ func TestBadInput(t *testing.T) {
 		want []string
 	}{
 		// config: text
-		{"base_url empty", update, "config", config(fieldBaseURL, ""), []string{"base_url", "must not be empty"}},
-		{"base_url null", patch, "config", config(fieldBaseURL, nil), []string{"base_url", "must not be empty"}},
-		{"base_url null in an update", update, "config", config(fieldBaseURL, nil), []string{"base_url", "null", "vault patch"}},
-		{"base_url http", update, "config", config(fieldBaseURL, "http://acme.my.workfront.com"), []string{"base_url", "https://"}},
-		{"base_url with a path", update, "config", config(fieldBaseURL, "https://acme.my.workfront.com/attask"), []string{"base_url", "path"}},
-		{"base_url elsewhere", patch, "config", config(fieldBaseURL, "https://workfront.com.evil.example"), []string{"base_url", "allow_custom_host"}},
-		{"base_url with a port", patch, "config", config(fieldBaseURL, "https://acme.my.workfront.com:8443"), []string{"base_url", "port"}},
-		{"base_url a map", update, "config", config(fieldBaseURL, map[string]any{"a": 1}), []string{"base_url", "must be text"}},
-		{"base_url too long", update, "config", config(fieldBaseURL, "https://"+long(300)), []string{"base_url", "256"}},
-		{"client_id empty", update, "config", config(fieldClientID, ""), []string{"client_id", "must not be empty"}},
-		{"client_id too long", update, "config", config(fieldClientID, long(257)), []string{"client_id", "256"}},
-		{"client_id a list", update, "config", config(fieldClientID, []any{"a", "b"}), []string{"client_id", "must be text"}},
-		{"client_id with a line break", update, "config", config(fieldClientID, "a\r\nHost: evil"), []string{"client_id", "line break"}},
-		{"client_id not UTF-8", update, "config", config(fieldClientID, "a\xff"), []string{"client_id", "control character"}},
-		{"client_secret empty", update, "config", config(fieldClientSecret, ""), []string{"client_secret", "must not be empty"}},
-		{"client_secret null", patch, "config", config(fieldClientSecret, nil), []string{"client_secret", "must not be empty"}},
-		{"client_secret too long", update, "config", config(fieldClientSecret, long(4097)), []string{"client_secret", "4096"}},
-		{"client_secret with the line end of a file", update, "config", config(fieldClientSecret, "secret\n"), []string{"client_secret", "@file"}},
-		{"client_secret with a space behind", update, "config", config(fieldClientSecret, "secret "), []string{"client_secret", "space"}},
-		{"client_secret a map", update, "config", config(fieldClientSecret, map[string]any{"a": 1}), []string{"client_secret", "must be text"}},
-		{"customer_id empty", update, "config", config(fieldCustomerID, ""), []string{"customer_id", "must not be empty"}},
-		{"customer_id too long", update, "config", config(fieldCustomerID, long(257)), []string{"customer_id", "256"}},
-		{"user_id too long", update, "config", config(fieldUserID, long(257)), []string{"user_id", "256"}},
-		{"user_id with a control character", update, "config", config(fieldUserID, "a\x00b"), []string{"user_id", "control character"}},
-		{"key with a slash", update, "config", config(fieldKey, "a/b"), []string{"key", "letters"}},
-		{"key with two dots", update, "config", config(fieldKey, "a..b"), []string{"key", "letters"}},
-		{"key too long", update, "config", config(fieldKey, long(49)), []string{"key", "48"}},
-		{"api_version without v", update, "config", config(fieldAPIVersion, "22.0"), []string{"api_version", "v22.0"}},
-		{"api_version a path", update, "config", config(fieldAPIVersion, "v22.0/../x"), []string{"api_version", "v22.0"}},
-		{"ca_cert no PEM", update, "config", config(fieldCACert, "nonsense"), []string{"ca_cert", "BEGIN CERTIFICATE"}},
-		{"ca_cert a key", update, "config", config(fieldCACert, private), []string{"ca_cert", "kind than CERTIFICATE"}},
-		{"ca_cert too long", update, "config", config(fieldCACert, long(64<<10+1)), []string{"ca_cert", "64 KiB"}},
+		{"base_url empty", update, "config", config(settings.FieldBaseURL, ""), []string{"base_url", "must not be empty"}},
+		{"base_url null", patch, "config", config(settings.FieldBaseURL, nil), []string{"base_url", "must not be empty"}},
+		{"base_url null in an update", update, "config", config(settings.FieldBaseURL, nil), []string{"base_url", "null", "vault patch"}},
+		{"base_url http", update, "config", config(settings.FieldBaseURL, "http://acme.my.workfront.com"), []string{"base_url", "https://"}},
+		{"base_url with a path", update, "config", config(settings.FieldBaseURL, "https://acme.my.workfront.com/attask"), []string{"base_url", "path"}},
+		{"base_url elsewhere", patch, "config", config(settings.FieldBaseURL, "https://workfront.com.evil.example"), []string{"base_url", "allow_custom_host"}},
+		{"base_url with a port", patch, "config", config(settings.FieldBaseURL, "https://acme.my.workfront.com:8443"), []string{"base_url", "port"}},
+		{"base_url a map", update, "config", config(settings.FieldBaseURL, map[string]any{"a": 1}), []string{"base_url", "must be text"}},
+		{"base_url too long", update, "config", config(settings.FieldBaseURL, "https://"+long(300)), []string{"base_url", "256"}},
+		{"client_id empty", update, "config", config(settings.FieldClientID, ""), []string{"client_id", "must not be empty"}},
+		{"client_id too long", update, "config", config(settings.FieldClientID, long(257)), []string{"client_id", "256"}},
+		{"client_id a list", update, "config", config(settings.FieldClientID, []any{"a", "b"}), []string{"client_id", "must be text"}},
+		{"client_id with a line break", update, "config", config(settings.FieldClientID, "a\r\nHost: evil"), []string{"client_id", "line break"}},
+		{"client_id not UTF-8", update, "config", config(settings.FieldClientID, "a\xff"), []string{"client_id", "control character"}},
+		{"client_secret empty", update, "config", config(settings.FieldClientSecret, ""), []string{"client_secret", "must not be empty"}},
+		{"client_secret null", patch, "config", config(settings.FieldClientSecret, nil), []string{"client_secret", "must not be empty"}},
+		{"client_secret too long", update, "config", config(settings.FieldClientSecret, long(4097)), []string{"client_secret", "4096"}},
+		{"client_secret with the line end of a file", update, "config", config(settings.FieldClientSecret, "secret\n"), []string{"client_secret", "@file"}},
+		{"client_secret with a space behind", update, "config", config(settings.FieldClientSecret, "secret "), []string{"client_secret", "space"}},
+		{"client_secret a map", update, "config", config(settings.FieldClientSecret, map[string]any{"a": 1}), []string{"client_secret", "must be text"}},
+		{"customer_id empty", update, "config", config(settings.FieldCustomerID, ""), []string{"customer_id", "must not be empty"}},
+		{"customer_id too long", update, "config", config(settings.FieldCustomerID, long(257)), []string{"customer_id", "256"}},
+		{"user_id too long", update, "config", config(settings.FieldUserID, long(257)), []string{"user_id", "256"}},
+		{"user_id with a control character", update, "config", config(settings.FieldUserID, "a\x00b"), []string{"user_id", "control character"}},
+		{"key with a slash", update, "config", config(settings.FieldKey, "a/b"), []string{"key", "letters"}},
+		{"key with two dots", update, "config", config(settings.FieldKey, "a..b"), []string{"key", "letters"}},
+		{"key too long", update, "config", config(settings.FieldKey, long(49)), []string{"key", "48"}},
+		{"api_version without v", update, "config", config(settings.FieldAPIVersion, "22.0"), []string{"api_version", "v22.0"}},
+		{"api_version a path", update, "config", config(settings.FieldAPIVersion, "v22.0/../x"), []string{"api_version", "v22.0"}},
+		{"ca_cert no PEM", update, "config", config(settings.FieldCACert, "nonsense"), []string{"ca_cert", "BEGIN CERTIFICATE"}},
+		{"ca_cert a key", update, "config", config(settings.FieldCACert, private), []string{"ca_cert", "kind than CERTIFICATE"}},
+		{"ca_cert too long", update, "config", config(settings.FieldCACert, long(64<<10+1)), []string{"ca_cert", "64 KiB"}},
 		// config: durations, numbers, booleans
-		{"ttl no duration", update, "config", config(fieldTTL, "soon"), []string{"ttl", "write it like"}},
-		{"ttl below a second", update, "config", config(fieldTTL, "500ms"), []string{"ttl", "whole number of seconds"}},
-		{"ttl with a fraction", update, "config", config(fieldTTL, 1.5), []string{"ttl", "whole number of seconds"}},
-		{"ttl with a fraction, text", update, "config", config(fieldTTL, "1.5s"), []string{"ttl", "whole number of seconds"}},
-		{"ttl negative", update, "config", config(fieldTTL, "-5m"), []string{"ttl", "negative"}},
-		{"ttl negative below a second", update, "config", config(fieldTTL, "-500ms"), []string{"ttl", "negative"}},
-		{"ttl absurd", update, "config", config(fieldTTL, "100000h"), []string{"ttl", "ten years"}},
-		{"ttl overflowing", update, "config", config(fieldTTL, json.Number("99999999999999999")), []string{"ttl", "write it like"}},
-		{"ttl a map", update, "config", config(fieldTTL, map[string]any{}), []string{"ttl", "write it like"}},
-		{"max_ttl no duration", update, "config", config(fieldMaxTTL, "x"), []string{"max_ttl", "write it like"}},
-		{"max_ttl below a second", update, "config", config(fieldMaxTTL, "1ms"), []string{"max_ttl", "whole number of seconds"}},
-		{"jwt_ttl too small", update, "config", config(fieldJWTTTL, "29s"), []string{"jwt_ttl", "30s and 10m"}},
-		{"jwt_ttl zero", update, "config", config(fieldJWTTTL, 0), []string{"jwt_ttl", "30s and 10m"}},
-		{"jwt_ttl too large", update, "config", config(fieldJWTTTL, "11m"), []string{"jwt_ttl", "30s and 10m"}},
-		{"session_ttl too small", update, "config", config(fieldSessionTTL, "9s"), []string{"session_ttl", "10s"}},
-		{"session_ttl too large", update, "config", config(fieldSessionTTL, "769h"), []string{"session_ttl", "768h"}},
-		{"request_timeout too small", update, "config", config(fieldRequestTimeout, 0), []string{"request_timeout", "1s and 1m"}},
-		{"request_timeout too large", update, "config", config(fieldRequestTimeout, "61s"), []string{"request_timeout", "1s and 1m"}},
-		{"max_retries negative", update, "config", config(fieldMaxRetries, -1), []string{"max_retries", "0 and 5"}},
-		{"max_retries too large", update, "config", config(fieldMaxRetries, 6), []string{"max_retries", "0 and 5"}},
-		{"max_retries no number", update, "config", config(fieldMaxRetries, "many"), []string{"max_retries", "whole number"}},
-		{"allow_custom_host no bool", update, "config", config(fieldAllowCustomHost, "perhaps"), []string{"allow_custom_host", "true or false"}},
+		{"ttl no duration", update, "config", config(settings.FieldTTL, "soon"), []string{"ttl", "write it like"}},
+		{"ttl below a second", update, "config", config(settings.FieldTTL, "500ms"), []string{"ttl", "whole number of seconds"}},
+		{"ttl with a fraction", update, "config", config(settings.FieldTTL, 1.5), []string{"ttl", "whole number of seconds"}},
+		{"ttl with a fraction, text", update, "config", config(settings.FieldTTL, "1.5s"), []string{"ttl", "whole number of seconds"}},
+		{"ttl negative", update, "config", config(settings.FieldTTL, "-5m"), []string{"ttl", "negative"}},
+		{"ttl negative below a second", update, "config", config(settings.FieldTTL, "-500ms"), []string{"ttl", "negative"}},
+		{"ttl absurd", update, "config", config(settings.FieldTTL, "100000h"), []string{"ttl", "ten years"}},
+		{"ttl overflowing", update, "config", config(settings.FieldTTL, json.Number("99999999999999999")), []string{"ttl", "write it like"}},
+		{"ttl a map", update, "config", config(settings.FieldTTL, map[string]any{}), []string{"ttl", "write it like"}},
+		{"max_ttl no duration", update, "config", config(settings.FieldMaxTTL, "x"), []string{"max_ttl", "write it like"}},
+		{"max_ttl below a second", update, "config", config(settings.FieldMaxTTL, "1ms"), []string{"max_ttl", "whole number of seconds"}},
+		{"jwt_ttl too small", update, "config", config(settings.FieldJWTTTL, "29s"), []string{"jwt_ttl", "30s and 10m"}},
+		{"jwt_ttl zero", update, "config", config(settings.FieldJWTTTL, 0), []string{"jwt_ttl", "30s and 10m"}},
+		{"jwt_ttl too large", update, "config", config(settings.FieldJWTTTL, "11m"), []string{"jwt_ttl", "30s and 10m"}},
+		{"session_ttl too small", update, "config", config(settings.FieldSessionTTL, "9s"), []string{"session_ttl", "10s"}},
+		{"session_ttl too large", update, "config", config(settings.FieldSessionTTL, "769h"), []string{"session_ttl", "768h"}},
+		{"request_timeout too small", update, "config", config(settings.FieldRequestTimeout, 0), []string{"request_timeout", "1s and 1m"}},
+		{"request_timeout too large", update, "config", config(settings.FieldRequestTimeout, "61s"), []string{"request_timeout", "1s and 1m"}},
+		{"max_retries negative", update, "config", config(settings.FieldMaxRetries, -1), []string{"max_retries", "0 and 5"}},
+		{"max_retries too large", update, "config", config(settings.FieldMaxRetries, 6), []string{"max_retries", "0 and 5"}},
+		{"max_retries no number", update, "config", config(settings.FieldMaxRetries, "many"), []string{"max_retries", "whole number"}},
+		{"allow_custom_host no bool", update, "config", config(settings.FieldAllowCustomHost, "perhaps"), []string{"allow_custom_host", "true or false"}},
 		// config: contradictions
-		{"ttl longer than max_ttl", update, "config", map[string]any{fieldTTL: "2h", fieldMaxTTL: "1h"}, []string{"ttl", "max_ttl"}},
-		{"jwt_ttl shorter than request_timeout", update, "config", map[string]any{fieldJWTTTL: "30s", fieldRequestTimeout: "31s"}, []string{"jwt_ttl", "request_timeout"}},
+		{"ttl longer than max_ttl", update, "config", map[string]any{settings.FieldTTL: "2h", settings.FieldMaxTTL: "1h"}, []string{"ttl", "max_ttl"}},
+		{"jwt_ttl shorter than request_timeout", update, "config", map[string]any{settings.FieldJWTTTL: "30s", settings.FieldRequestTimeout: "31s"}, []string{"jwt_ttl", "request_timeout"}},
 		{"allow_custom_host withdrawn", update, "config", map[string]any{
-			fieldBaseURL: "https://gateway.example", fieldAllowCustomHost: false, fieldClientSecret: "s",
+			settings.FieldBaseURL: "https://gateway.example", settings.FieldAllowCustomHost: false, settings.FieldClientSecret: "s",
 		}, []string{"base_url", "allow_custom_host"}},
 		// keys: names
 		{"name with two dots", update, "keys/a..b/generate", nil, []string{"name", "letters"}},
@@ -157,20 +158,20 @@ func TestBadInput(t *testing.T) {
 		{"name read", read, "keys/a..b", nil, []string{"name", "letters"}},
 		{"name deleted", logical.DeleteOperation, "keys/a..b", nil, []string{"name", "letters"}},
 		// keys: generate
-		{"key_bits too small", update, "keys/k/generate", config(fieldKeyBits, 1024), []string{"key_bits", "2048"}},
-		{"key_bits odd", update, "keys/k/generate", config(fieldKeyBits, 2049), []string{"key_bits", "2048"}},
-		{"key_bits too large", update, "keys/k/generate", config(fieldKeyBits, 16384), []string{"key_bits", "4096"}},
-		{"key_bits no number", update, "keys/k/generate", config(fieldKeyBits, "big"), []string{"key_bits", "whole number"}},
-		{"common_name too long", update, "keys/k/generate", config(fieldCommonName, long(65)), []string{"common_name", "64"}},
-		{"common_name with a line break", update, "keys/k/generate", config(fieldCommonName, "a\nb"), []string{"common_name", "line break"}},
-		{"certificate_ttl too small", update, "keys/k/generate", config(fieldCertificateTTL, "59m"), []string{"certificate_ttl", "1h"}},
-		{"certificate_ttl below a second", update, "keys/k/generate", config(fieldCertificateTTL, "1ms"), []string{"certificate_ttl", "whole number of seconds"}},
-		{"certificate_ttl too large", update, "keys/k/generate", config(fieldCertificateTTL, "87601h"), []string{"certificate_ttl", "ten years"}},
+		{"key_bits too small", update, "keys/k/generate", config(settings.FieldKeyBits, 1024), []string{"key_bits", "2048"}},
+		{"key_bits odd", update, "keys/k/generate", config(settings.FieldKeyBits, 2049), []string{"key_bits", "2048"}},
+		{"key_bits too large", update, "keys/k/generate", config(settings.FieldKeyBits, 16384), []string{"key_bits", "4096"}},
+		{"key_bits no number", update, "keys/k/generate", config(settings.FieldKeyBits, "big"), []string{"key_bits", "whole number"}},
+		{"common_name too long", update, "keys/k/generate", config(settings.FieldCommonName, long(65)), []string{"common_name", "64"}},
+		{"common_name with a line break", update, "keys/k/generate", config(settings.FieldCommonName, "a\nb"), []string{"common_name", "line break"}},
+		{"certificate_ttl too small", update, "keys/k/generate", config(settings.FieldCertificateTTL, "59m"), []string{"certificate_ttl", "1h"}},
+		{"certificate_ttl below a second", update, "keys/k/generate", config(settings.FieldCertificateTTL, "1ms"), []string{"certificate_ttl", "whole number of seconds"}},
+		{"certificate_ttl too large", update, "keys/k/generate", config(settings.FieldCertificateTTL, "87601h"), []string{"certificate_ttl", "ten years"}},
 		// keys: import
 		{"private_key missing", update, "keys/k/import", nil, []string{"private_key", "required"}},
 		{"private_key not PEM", update, "keys/k/import", key("nonsense"), []string{"private_key", "not PEM"}},
 		{"private_key too long", update, "keys/k/import", key(long(64<<10 + 1)), []string{"private_key", "64 KiB"}},
-		{"private_key a map", update, "keys/k/import", config(fieldPrivateKey, map[string]any{"a": 1}), []string{"private_key", "must be text"}},
+		{"private_key a map", update, "keys/k/import", config(settings.FieldPrivateKey, map[string]any{"a": 1}), []string{"private_key", "must be text"}},
 		{"private_key encrypted", update, "keys/k/import", key(encrypted), []string{"private_key", "encrypted", "openssl pkey"}},
 		{"private_key of an elliptic curve", update, "keys/k/import", key(pkcs8(t, ec)), []string{"private_key", "elliptic curve", "RSA"}},
 		{"private_key Ed25519", update, "keys/k/import", key(pkcs8(t, ed)), []string{"private_key", "Ed25519", "RSA"}},
@@ -182,44 +183,44 @@ func TestBadInput(t *testing.T) {
 		{"certificate is a key", update, "keys/k/import", withCertificate(private), []string{"certificate", "BEGIN CERTIFICATE"}},
 		{"certificate not PEM", update, "keys/k/import", withCertificate("nonsense"), []string{"certificate", "not PEM"}},
 		{"certificate too long", update, "keys/k/import", withCertificate(long(64<<10 + 1)), []string{"certificate", "64 KiB"}},
-		{"certificate and common_name", update, "keys/k/import", map[string]any{fieldPrivateKey: private, fieldCertificate: certificate, fieldCommonName: "x"}, []string{"common_name", "leave one"}},
-		{"certificate and certificate_ttl", update, "keys/k/import", map[string]any{fieldPrivateKey: private, fieldCertificate: certificate, fieldCertificateTTL: "2h"}, []string{"certificate_ttl", "leave one"}},
-		{"common_name too long", update, "keys/k/import", map[string]any{fieldPrivateKey: private, fieldCommonName: long(65)}, []string{"common_name", "64"}},
+		{"certificate and common_name", update, "keys/k/import", map[string]any{settings.FieldPrivateKey: private, settings.FieldCertificate: certificate, settings.FieldCommonName: "x"}, []string{"common_name", "leave one"}},
+		{"certificate and certificate_ttl", update, "keys/k/import", map[string]any{settings.FieldPrivateKey: private, settings.FieldCertificate: certificate, settings.FieldCertificateTTL: "2h"}, []string{"certificate_ttl", "leave one"}},
+		{"common_name too long", update, "keys/k/import", map[string]any{settings.FieldPrivateKey: private, settings.FieldCommonName: long(65)}, []string{"common_name", "64"}},
 		// roles
 		{"role with two dots", update, "roles/a..b", nil, []string{"name", "letters"}},
 		{"role read", read, "roles/a..b", nil, []string{"name", "letters"}},
 		{"role deleted", logical.DeleteOperation, "roles/a..b", nil, []string{"name", "letters"}},
 		{"role name too long", update, "roles/" + long(49), nil, []string{"name", "48"}},
-		{"user_id of a role too long", update, "roles/r", config(fieldUserID, long(257)), []string{"user_id", "256"}},
-		{"key of a role with a slash", update, "roles/r", config(fieldKey, "a/b"), []string{"key", "letters"}},
-		{"ttl of a role below a second", update, "roles/r", config(fieldTTL, "500ms"), []string{"ttl", "whole number of seconds"}},
-		{"max_ttl of a role no duration", update, "roles/r", config(fieldMaxTTL, "x"), []string{"max_ttl"}},
-		{"ttl of a role longer than its max_ttl", update, "roles/r", map[string]any{fieldTTL: "2h", fieldMaxTTL: "1h"}, []string{"ttl", "max_ttl"}},
-		{"share_session of a role no bool", update, "roles/r", config(fieldShareSession, "perhaps"), []string{"share_session"}},
-		{"description too long", update, "roles/r", config(fieldDescription, long(257)), []string{"description", "256"}},
-		{"description that moves the cursor", update, "roles/r", config(fieldDescription, "a\u009b2J"), []string{"description", "control character"}},
-		{"description with a line separator", update, "roles/r", config(fieldDescription, "a\u2028b"), []string{"description", "control character"}},
-		{"description that turns text round", update, "roles/r", config(fieldDescription, "a\u202eb"), []string{"description", "control character"}},
-		{"description with a line break", update, "roles/r", config(fieldDescription, "a\nb"), []string{"description", "line break"}},
-		{"description null in an update", update, "roles/r", config(fieldDescription, nil), []string{"description", "null"}},
-		{"share_session no bool", update, "config", config(fieldShareSession, "perhaps"), []string{"share_session"}},
+		{"user_id of a role too long", update, "roles/r", config(settings.FieldUserID, long(257)), []string{"user_id", "256"}},
+		{"key of a role with a slash", update, "roles/r", config(settings.FieldKey, "a/b"), []string{"key", "letters"}},
+		{"ttl of a role below a second", update, "roles/r", config(settings.FieldTTL, "500ms"), []string{"ttl", "whole number of seconds"}},
+		{"max_ttl of a role no duration", update, "roles/r", config(settings.FieldMaxTTL, "x"), []string{"max_ttl"}},
+		{"ttl of a role longer than its max_ttl", update, "roles/r", map[string]any{settings.FieldTTL: "2h", settings.FieldMaxTTL: "1h"}, []string{"ttl", "max_ttl"}},
+		{"share_session of a role no bool", update, "roles/r", config(settings.FieldShareSession, "perhaps"), []string{"share_session"}},
+		{"description too long", update, "roles/r", config(settings.FieldDescription, long(257)), []string{"description", "256"}},
+		{"description that moves the cursor", update, "roles/r", config(settings.FieldDescription, "a\u009b2J"), []string{"description", "control character"}},
+		{"description with a line separator", update, "roles/r", config(settings.FieldDescription, "a\u2028b"), []string{"description", "control character"}},
+		{"description that turns text round", update, "roles/r", config(settings.FieldDescription, "a\u202eb"), []string{"description", "control character"}},
+		{"description with a line break", update, "roles/r", config(settings.FieldDescription, "a\nb"), []string{"description", "line break"}},
+		{"description null in an update", update, "roles/r", config(settings.FieldDescription, nil), []string{"description", "null"}},
+		{"share_session no bool", update, "config", config(settings.FieldShareSession, "perhaps"), []string{"share_session"}},
 		{"verify_connection no bool", update, "config", config(fieldVerify, "perhaps"), []string{"verify_connection"}},
 		// check, sessions
 		{"role of a check", update, "check", config(fieldRole, "a..b"), []string{"role", "letters"}},
-		{"key of a check", update, "check", config(fieldKey, "a/b"), []string{"key", "letters"}},
+		{"key of a check", update, "check", config(settings.FieldKey, "a/b"), []string{"key", "letters"}},
 		{"session read", read, "sessions/a..b", nil, []string{"id", "letters"}},
 		{"session deleted", logical.DeleteOperation, "sessions/a..b", nil, []string{"id", "letters"}},
 		// token
 		{"token of a bad name", read, "token/a..b", nil, []string{"role", "letters"}},
 		{"token of no role", read, "token/none", nil, []string{"role", `"none"`, "vault list workfront/roles"}},
-		{"ttl of a token no duration", read, "token", config(fieldTTL, "soon"), []string{"ttl", "write it like"}},
-		{"ttl of a token zero", read, "token", config(fieldTTL, "0"), []string{"ttl", "at least 1s"}},
-		{"ttl of a token negative", read, "token", config(fieldTTL, "-1m"), []string{"ttl", "negative"}},
-		{"ttl of a token below a second", read, "token", config(fieldTTL, "500ms"), []string{"ttl", "whole number of seconds"}},
+		{"ttl of a token no duration", read, "token", config(settings.FieldTTL, "soon"), []string{"ttl", "write it like"}},
+		{"ttl of a token zero", read, "token", config(settings.FieldTTL, "0"), []string{"ttl", "at least 1s"}},
+		{"ttl of a token negative", read, "token", config(settings.FieldTTL, "-1m"), []string{"ttl", "negative"}},
+		{"ttl of a token below a second", read, "token", config(settings.FieldTTL, "500ms"), []string{"ttl", "whole number of seconds"}},
 	}
 	m, w := ready(t, nil)
 	m.must(logical.UpdateOperation, "config", map[string]any{
-		fieldBaseURL: "https://acme.my.workfront.com", fieldAllowCustomHost: false, fieldClientSecret: "s", fieldCACert: "",
+		settings.FieldBaseURL: "https://acme.my.workfront.com", settings.FieldAllowCustomHost: false, settings.FieldClientSecret: "s", settings.FieldCACert: "",
 	})
 	before, err := logical.CollectKeysWithPrefix(t.Context(), m.storage, "")
 	if err != nil {
@@ -251,7 +252,7 @@ func TestBadInput(t *testing.T) {
 func TestConfigNeedsAllOfTheConnection(t *testing.T) {
 	m := newMount(t)
 	whole := map[string]any{
-		fieldBaseURL: "https://acme.my.workfront.com", fieldClientID: "c", fieldClientSecret: "s", fieldCustomerID: "cu",
+		settings.FieldBaseURL: "https://acme.my.workfront.com", settings.FieldClientID: "c", settings.FieldClientSecret: "s", settings.FieldCustomerID: "cu",
 	}
 	for field := range whole {
 		part := maps.Clone(whole)
@@ -270,7 +271,7 @@ func TestExistenceCheckQuotesNothing(t *testing.T) {
 	m := newMount(t)
 	_, _, err := m.backend.HandleExistenceCheck(t.Context(), &logical.Request{
 		Operation: logical.CreateOperation, Path: "config", Storage: m.storage,
-		Data: map[string]any{fieldClientSecret: map[string]any{"marked": "secret"}},
+		Data: map[string]any{settings.FieldClientSecret: map[string]any{"marked": "secret"}},
 	})
 	if err != nil {
 		t.Errorf("got %v, want no error", err)
@@ -282,9 +283,9 @@ func TestLongestInput(t *testing.T) {
 	m := newMount(t)
 	id, name := strings.Repeat("i", 256), strings.Repeat("n", 48)
 	m.write("config", map[string]any{
-		fieldBaseURL: "https://acme.my.workfront.com", fieldClientID: id, fieldCustomerID: id, fieldUserID: id, fieldKey: name,
-		fieldClientSecret: strings.Repeat("s", 4096), fieldJWTTTL: "10m", fieldRequestTimeout: "60s", fieldMaxRetries: 5, fieldSessionTTL: "768h",
+		settings.FieldBaseURL: "https://acme.my.workfront.com", settings.FieldClientID: id, settings.FieldCustomerID: id, settings.FieldUserID: id, settings.FieldKey: name,
+		settings.FieldClientSecret: strings.Repeat("s", 4096), settings.FieldJWTTTL: "10m", settings.FieldRequestTimeout: "60s", settings.FieldMaxRetries: 5, settings.FieldSessionTTL: "768h",
 	})
-	m.write("config", map[string]any{fieldJWTTTL: "30s", fieldRequestTimeout: "1s", fieldMaxRetries: 0, fieldSessionTTL: "10s"})
-	m.write("keys/"+name+"/import", map[string]any{fieldPrivateKey: testKeyPEM(t), fieldCommonName: strings.Repeat("c", 64), fieldCertificateTTL: "1h"})
+	m.write("config", map[string]any{settings.FieldJWTTTL: "30s", settings.FieldRequestTimeout: "1s", settings.FieldMaxRetries: 0, settings.FieldSessionTTL: "10s"})
+	m.write("keys/"+name+"/import", map[string]any{settings.FieldPrivateKey: testKeyPEM(t), settings.FieldCommonName: strings.Repeat("c", 64), settings.FieldCertificateTTL: "1h"})
 }

@@ -8,18 +8,19 @@ import (
 	"net/http"
 	"syscall"
 
+	"vault-plugin-secrets-workfront/internal/settings"
 	"vault-plugin-secrets-workfront/internal/workfront"
 )
 
 // causesOf returns what may have made a step fail, the likeliest first. Where the evidence decides, that is one cause. An
 // opaque refusal decides nothing: then it is all candidates, in a fixed order, each with the value to compare.
 func (c *checkRun) causesOf(step string, err error) []string {
-	var user *userError
+	var user *settings.InputError
 	var refused *workfront.RefusedError
 	var unavailable *workfront.UnavailableError
 	switch {
 	case errors.As(err, &user):
-		return []string{user.text}
+		return []string{user.Text}
 	case errors.As(err, &unavailable):
 		return []string{unavailableCause(unavailable, c.config.BaseURL)}
 	case errors.Is(err, workfront.ErrSessionGone):
@@ -46,7 +47,7 @@ func (c *checkRun) refusalCandidates() []string {
 	return []string{
 		fmt.Sprintf("The public key is not in Workfront, or was added by another user. %s > Public Keys has to show the certificate of key %q, with the SHA-256 "+
 			"fingerprint %s, added by the user %s. To get it: `vault read -field=certificate %skeys/%s`.",
-			application, c.settings.keyName, c.settings.key.Fingerprint(), c.config.UserID, c.req.MountPoint, c.settings.keyName),
+			application, c.settings.KeyName, c.settings.Key.Fingerprint(), c.config.UserID, c.req.MountPoint, c.settings.KeyName),
 		fmt.Sprintf("customer_id is not that of the application. It is %s here; compare it with the Customer ID at %s.", c.config.CustomerID, application),
 		fmt.Sprintf("user_id is not the user who added the public key. It is %s here; compare it with the ID of that user (Setup > Users, or the address of the user's page).", c.config.UserID),
 		fmt.Sprintf("client_id is not that of the application, or belongs to another Workfront than base_url. It is %s here, at %s; compare it with the Client ID at %s.",

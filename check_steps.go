@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 
 	"vault-plugin-secrets-workfront/internal/session"
+	"vault-plugin-secrets-workfront/internal/settings"
 	"vault-plugin-secrets-workfront/internal/workfront"
 )
 
@@ -22,8 +23,8 @@ type checkRun struct {
 	req               *logical.Request
 	roleName, keyName string
 
-	config    config
-	settings  *settings
+	config    settings.Config
+	settings  *settings.Resolved
 	clockDiff time.Duration  // how far Workfront's clock is ahead
 	trial     *session.Trial // while the session is to be ended
 	ended     *session.Trial
@@ -80,7 +81,7 @@ func (c *checkRun) run(ctx context.Context) (failed string, err error) {
 
 // isFinding tells what a check finds from a fault of storage.
 func isFinding(err error) bool {
-	var user *userError
+	var user *settings.InputError
 	var refused *workfront.RefusedError
 	var unavailable *workfront.UnavailableError
 	return errors.As(err, &user) || errors.As(err, &refused) || errors.As(err, &unavailable) ||
@@ -88,7 +89,7 @@ func isFinding(err error) bool {
 }
 
 func (c *checkRun) checkSettings(ctx context.Context) (string, error) {
-	effective, err := effectiveConfig(ctx, c.req, c.roleName)
+	effective, err := settings.Effective(ctx, c.req.Storage, mountOf(c.req), c.roleName)
 	if err != nil {
 		return "", err
 	}
@@ -96,17 +97,17 @@ func (c *checkRun) checkSettings(ctx context.Context) (string, error) {
 	if c.keyName != "" {
 		c.config.Key = c.keyName
 	}
-	if err := c.config.checkIDs(); err != nil {
+	if err := c.config.CheckIDs(); err != nil {
 		return "", err
 	}
 	if c.config.UserID == "" {
-		_, err = makeSettings(ctx, c.req, c.config, c.roleName)
+		_, err = settings.ResolveConfig(ctx, c.req.Storage, mountOf(c.req), c.config, c.roleName)
 	}
 	return "", err
 }
 
 func (c *checkRun) checkKey(ctx context.Context) (string, error) {
-	s, err := makeSettings(ctx, c.req, c.config, c.roleName)
+	s, err := settings.ResolveConfig(ctx, c.req.Storage, mountOf(c.req), c.config, c.roleName)
 	c.settings = s
 	return "", err
 }
@@ -114,14 +115,14 @@ func (c *checkRun) checkKey(ctx context.Context) (string, error) {
 // checkCertificate does not fail: whether Workfront minds the dates is not documented. If it refuses the JWT later, this is
 // the first cause.
 func (c *checkRun) checkCertificate(context.Context) (string, error) {
-	cert, now := c.settings.key.Certificate, c.b.now()
+	cert, now := c.settings.Key.Certificate, c.b.now()
 	switch {
 	case now.After(cert.NotAfter):
-		c.causes = append(c.causes, expiryText(c.settings.keyName, cert.NotAfter, now))
+		c.causes = append(c.causes, settings.ExpiryText(c.settings.KeyName, cert.NotAfter, now))
 		return ", but the certificate has ended", nil
 	case now.Before(cert.NotBefore):
 		c.causes = append(c.causes, fmt.Sprintf("The certificate of key %q is valid from %s on, which is yet to come. Compare the clock of the Vault server, "+
-			"or make a key under another name.", c.settings.keyName, cert.NotBefore.UTC().Format(time.RFC3339)))
+			"or make a key under another name.", c.settings.KeyName, cert.NotBefore.UTC().Format(time.RFC3339)))
 		return ", but the certificate is not valid yet", nil
 	}
 	return "", nil
@@ -131,7 +132,7 @@ func (c *checkRun) checkConnection(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.config.RequestTimeout)
 	defer cancel()
 	// A new connection, so that one that is kept alive hides nothing.
-	greeting, err := workfront.Probe(ctx, c.settings.source.Endpoint.Endpoint, time.Now)
+	greeting, err := workfront.Probe(ctx, c.settings.Source.Endpoint.Endpoint, time.Now)
 	if err != nil {
 		return "", err
 	}
@@ -156,7 +157,7 @@ func (c *checkRun) checkClock(context.Context) (string, error) {
 }
 
 func (c *checkRun) checkExchange(ctx context.Context) (string, error) {
-	trial, err := c.b.broker.Try(ctx, c.settings.source)
+	trial, err := c.b.broker.Try(ctx, c.settings.Source)
 	c.trial = trial
 	return "", err
 }
@@ -191,5 +192,5 @@ func (c *checkRun) checkDead(ctx context.Context) (string, error) {
 	case err != nil:
 		return "", err
 	}
-	return "", &userError{"Workfront confirmed the logout, but the session is still good for calls"}
+	return "", &settings.InputError{Text: "Workfront confirmed the logout, but the session is still good for calls"}
 }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/vault/sdk/logical"
+
+	"vault-plugin-secrets-workfront/internal/settings"
 )
 
 // breakdown is what happens at one write of a request.
@@ -98,7 +100,7 @@ func (s *breakingStorage) List(ctx context.Context, prefix string) ([]string, er
 // shareUnleased has a role share a session that nobody leases: a replacement that nobody has read yet.
 func shareUnleased(m *mount, _ *standIn) {
 	m.t.Helper()
-	m.write("roles/r", map[string]any{fieldShareSession: true})
+	m.write("roles/r", map[string]any{settings.FieldShareSession: true})
 	current := func() string {
 		entry, err := m.storage.Get(m.t.Context(), "current/roles/r")
 		if err != nil || entry == nil {
@@ -127,7 +129,7 @@ func shareUnleased(m *mount, _ *standIn) {
 
 func importSpare(m *mount, _ *standIn) {
 	m.t.Helper()
-	m.write("keys/spare/import", map[string]any{fieldPrivateKey: testKeyPEM(m.t)})
+	m.write("keys/spare/import", map[string]any{settings.FieldPrivateKey: testKeyPEM(m.t)})
 }
 
 // change is a request that changes settings.
@@ -157,16 +159,16 @@ func (c change) shown(m *mount) string {
 // was before or what was to be, and repeating what failed completes it.
 func TestEveryWriteOfEveryChange(t *testing.T) {
 	for _, c := range []change{
-		{name: "config", op: logical.UpdateOperation, path: "config", data: map[string]any{fieldTTL: "5m", fieldMaxTTL: "10m"}},
-		{name: "config, verified", op: logical.PatchOperation, path: "config", data: map[string]any{fieldTTL: "5m", fieldVerify: true}},
+		{name: "config", op: logical.UpdateOperation, path: "config", data: map[string]any{settings.FieldTTL: "5m", settings.FieldMaxTTL: "10m"}},
+		{name: "config, verified", op: logical.PatchOperation, path: "config", data: map[string]any{settings.FieldTTL: "5m", fieldVerify: true}},
 		{name: "config deleted", prepare: shareUnleased, op: logical.DeleteOperation, path: "config"},
 		{name: "key generated", op: logical.UpdateOperation, path: "keys/new/generate"},
-		{name: "key imported", op: logical.UpdateOperation, path: "keys/new/import", data: map[string]any{fieldPrivateKey: testKeyPEM(t)}},
+		{name: "key imported", op: logical.UpdateOperation, path: "keys/new/import", data: map[string]any{settings.FieldPrivateKey: testKeyPEM(t)}},
 		{name: "key deleted", prepare: importSpare, op: logical.DeleteOperation, path: "keys/spare"},
-		{name: "role made", op: logical.UpdateOperation, path: "roles/new", data: map[string]any{fieldTTL: "5m", fieldDescription: "d"}},
+		{name: "role made", op: logical.UpdateOperation, path: "roles/new", data: map[string]any{settings.FieldTTL: "5m", settings.FieldDescription: "d"}},
 		{
 			name: "role shares no longer", prepare: shareUnleased, op: logical.PatchOperation, path: "roles/r",
-			data: map[string]any{fieldShareSession: false, fieldTTL: "1m"},
+			data: map[string]any{settings.FieldShareSession: false, settings.FieldTTL: "1m"},
 		},
 		{name: "role deleted", prepare: shareUnleased, op: logical.DeleteOperation, path: "roles/r"},
 	} {

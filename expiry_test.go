@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/vault/sdk/logical"
 
+	"vault-plugin-secrets-workfront/internal/settings"
 	"vault-plugin-secrets-workfront/internal/workfronttest"
 )
 
@@ -72,8 +73,8 @@ func TestExpiryForecast(t *testing.T) {
 			m, _ := ready(t, nil)
 			var events eventLog
 			log := m.listen(&events)
-			m.write("keys/k/generate", map[string]any{fieldCertificateTTL: tt.ttl})
-			config := m.write("config", map[string]any{fieldKey: "k"})
+			m.write("keys/k/generate", map[string]any{settings.FieldCertificateTTL: tt.ttl})
+			config := m.write("config", map[string]any{settings.FieldKey: "k"})
 			events.take()
 			for name, resp := range map[string]*logical.Response{
 				"config write": config,
@@ -110,7 +111,7 @@ func TestExpiryForecast(t *testing.T) {
 				return
 			}
 			m.clock.Advance(800 * time.Hour)
-			if warnings := m.must(logical.ReadOperation, "keys/k", nil).Warnings; len(warnings) != 1 || !strings.Contains(warnings[0], "ended at") {
+			if warnings := m.must(logical.ReadOperation, "keys/k", nil).Warnings; len(warnings) != 1 || !strings.Contains(warnings[0], "expired at") {
 				t.Errorf("after its end: warnings: got %q", warnings)
 			}
 		})
@@ -134,7 +135,7 @@ func TestEvents(t *testing.T) {
 		}
 		m.listen(events)
 		m.write("keys/k/generate", nil)
-		m.write("config", map[string]any{fieldTTL: "5m"})
+		m.write("config", map[string]any{settings.FieldTTL: "5m"})
 		m.write("roles/r", nil)
 		m.readTokenAt("token/r", nil).revoke()
 		m.must(logical.DeleteOperation, "roles/r", nil)

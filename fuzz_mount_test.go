@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/vault/sdk/logical"
 
+	"vault-plugin-secrets-workfront/internal/settings"
 	"vault-plugin-secrets-workfront/internal/signingkey"
 	"vault-plugin-secrets-workfront/internal/workfronttest"
 )
@@ -66,7 +67,7 @@ func newFuzzedMount(f *testing.F) *fuzzedMount {
 }
 
 // start fills the storage by requests, as operators and readers would.
-func (m *fuzzedMount) start(f *testing.F, settings map[string]any, private string) {
+func (m *fuzzedMount) start(f *testing.F, config map[string]any, private string) {
 	f.Helper()
 	b, storage := m.backend(f)
 	var resp *logical.Response
@@ -75,11 +76,11 @@ func (m *fuzzedMount) start(f *testing.F, settings map[string]any, private strin
 		path string
 		data map[string]any
 	}{
-		{logical.UpdateOperation, "keys/default/import", map[string]any{fieldPrivateKey: private}},
-		{logical.UpdateOperation, "keys/spare/import", map[string]any{fieldPrivateKey: private}},
-		{logical.UpdateOperation, "config", settings},
-		{logical.UpdateOperation, "roles/reports", map[string]any{fieldKey: "default", fieldTTL: "5m", fieldDescription: "reports"}},
-		{logical.UpdateOperation, "roles/shared", map[string]any{fieldShareSession: true}},
+		{logical.UpdateOperation, "keys/default/import", map[string]any{settings.FieldPrivateKey: private}},
+		{logical.UpdateOperation, "keys/spare/import", map[string]any{settings.FieldPrivateKey: private}},
+		{logical.UpdateOperation, "config", config},
+		{logical.UpdateOperation, "roles/reports", map[string]any{settings.FieldKey: "default", settings.FieldTTL: "5m", settings.FieldDescription: "reports"}},
+		{logical.UpdateOperation, "roles/shared", map[string]any{settings.FieldShareSession: true}},
 		{logical.ReadOperation, "token/shared", nil},
 		{logical.ReadOperation, "token", nil},
 	} {

@@ -10,6 +10,8 @@ import (
 
 	"github.com/hashicorp/vault/sdk/helper/testhelpers/schema"
 	"github.com/hashicorp/vault/sdk/logical"
+
+	"vault-plugin-secrets-workfront/internal/settings"
 )
 
 // What FuzzHandleRequest chooses from; %s is a name that it makes up. The last route is any path at all.
@@ -79,7 +81,7 @@ func FuzzHandleRequest(f *testing.F) {
 		b, storage := m.backend(t)
 		in := m.input(b, route, op, name, object, field, kind, value)
 		in.Storage = storage
-		if keyName, found := strings.CutSuffix(in.Path, "/generate"); found && checkName("", strings.TrimPrefix(keyName, keyPrefix)) == nil {
+		if keyName, found := strings.CutSuffix(in.Path, "/generate"); found && settings.CheckName("", strings.TrimPrefix(keyName, settings.KeyPrefix)) == nil {
 			// Making a key takes a second. All that comes before is done for a name that exists, too.
 			if err := storage.Put(t.Context(), &logical.StorageEntry{Key: keyName, Value: []byte(m.entries["keys/default"])}); err != nil {
 				t.Fatal(err)
@@ -119,16 +121,16 @@ func (m *fuzzedMount) input(b *backend, route, op uint8, name, object string, fi
 	if path := b.Route(req.Path); path != nil {
 		if fields := slices.Sorted(maps.Keys(path.Fields)); int(field) < len(fields) {
 			name := fields[field]
-			if value = m.named(value, false); name == fieldClientSecret || name == fieldPrivateKey {
+			if value = m.named(value, false); name == settings.FieldClientSecret || name == settings.FieldPrivateKey {
 				value = fuzzedMark + "\n" + value // PEM may have text in front
-				if name == fieldClientSecret {
+				if name == settings.FieldClientSecret {
 					value = strings.Replace(value, "\n", "-", 1)
 				}
 			}
 			req.Data[name] = fuzzedValue(kind, value)
 		}
 	}
-	if _, moved := req.Data[fieldBaseURL]; moved && req.Data[fieldBaseURL] != m.workfront.URL() {
+	if _, moved := req.Data[settings.FieldBaseURL]; moved && req.Data[settings.FieldBaseURL] != m.workfront.URL() {
 		delete(req.Data, fieldVerify) // it would talk to whoever that is
 	}
 	return req
@@ -166,8 +168,8 @@ func (m *fuzzedMount) checkAnswer(t *testing.T, b *backend, req *logical.Request
 // to the one who sent it.
 func sentAsSecret(req *logical.Request) bool {
 	rest := maps.Clone(req.Data)
-	delete(rest, fieldClientSecret)
-	delete(rest, fieldPrivateKey)
+	delete(rest, settings.FieldClientSecret)
+	delete(rest, settings.FieldPrivateKey)
 	return !strings.Contains(fmt.Sprint(req.Path, rest, req.Secret), fuzzedMark)
 }
 
@@ -202,7 +204,7 @@ func (m *fuzzedMount) checkReads(t *testing.T, b *backend, storage logical.Stora
 		{Operation: logical.ListOperation, Path: "sessions/"},
 		{Operation: logical.RollbackOperation},
 	}
-	for _, prefix := range []string{keyPrefix, rolePrefix} {
+	for _, prefix := range []string{settings.KeyPrefix, settings.RolePrefix} {
 		names, err := storage.List(t.Context(), prefix)
 		if err != nil {
 			t.Fatal(err)
@@ -211,7 +213,7 @@ func (m *fuzzedMount) checkReads(t *testing.T, b *backend, storage logical.Stora
 			reads = append(reads, logical.Request{Operation: logical.ReadOperation, Path: prefix + name})
 		}
 	}
-	c, err := getConfig(t.Context(), storage)
+	c, err := b.settings.Config(t.Context(), storage)
 	if err != nil {
 		t.Fatal(err)
 	}

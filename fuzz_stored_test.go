@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 
 	"vault-plugin-secrets-workfront/internal/session"
+	"vault-plugin-secrets-workfront/internal/settings"
 )
 
 // FuzzDecodeStored puts anything into storage, where a restored snapshot, another version of the plugin or a disk may have put
@@ -74,8 +75,8 @@ func FuzzDecodeStored(f *testing.F) {
 		for _, path := range []string{"keys/", "roles/", "sessions/"} {
 			send(logical.ListOperation, path, nil)
 		}
-		send(logical.PatchOperation, "config", map[string]any{fieldTTL: "1m"})
-		send(logical.PatchOperation, "roles/shared", map[string]any{fieldTTL: "1m"})
+		send(logical.PatchOperation, "config", map[string]any{settings.FieldTTL: "1m"})
+		send(logical.PatchOperation, "roles/shared", map[string]any{settings.FieldTTL: "1m"})
 		send(logical.UpdateOperation, "check", nil)
 		for _, op := range []logical.Operation{logical.RenewOperation, logical.RevokeOperation} {
 			secret := &logical.Secret{InternalData: map[string]any{"secret_type": secretSessionType}}
@@ -90,12 +91,12 @@ func FuzzDecodeStored(f *testing.F) {
 		}
 		send(logical.DeleteOperation, "sessions/"+m.sessionID, nil)
 		send(logical.RollbackOperation, "", nil)
-		for path, data := range map[string]map[string]any{"roles/shared": {fieldTTL: "1m"}, "config": m.workfront.settings(nil)} {
+		for path, data := range map[string]map[string]any{"roles/shared": {settings.FieldTTL: "1m"}, "config": m.workfront.settings(nil)} {
 			if status := send(logical.DeleteOperation, path, nil); status != 0 {
 				t.Errorf("delete %s, with %q as %q: status %d", path, text, key, status)
 			}
 			// A damaged key is in the way of a config that names it, though not of storing it.
-			if status := send(logical.UpdateOperation, path, data); status != 0 && !strings.HasPrefix(key, keyPrefix) {
+			if status := send(logical.UpdateOperation, path, data); status != 0 && !strings.HasPrefix(key, settings.KeyPrefix) {
 				t.Errorf("write %s anew, with %q as %q: status %d", path, text, key, status)
 			}
 		}
@@ -104,7 +105,7 @@ func FuzzDecodeStored(f *testing.F) {
 
 // staysAtHome tells whether an entry leads no request anywhere but to the stand-in.
 func (m *fuzzedMount) staysAtHome(value []byte) bool {
-	var c config
+	var c settings.Config
 	var r session.Record
 	// As the plugin does it: something may follow.
 	_, _ = json.NewDecoder(bytes.NewReader(value)).Decode(&c), json.NewDecoder(bytes.NewReader(value)).Decode(&r)

@@ -28,7 +28,7 @@ func serve(args []string) error {
 	if err := meta.FlagSet().Parse(args); err != nil {
 		return err
 	}
-	go endWithVault(os.Getppid())
+	go exitWithParent(os.Getppid())
 	return plugin.ServeMultiplex(&plugin.ServeOpts{
 		BackendFactoryFunc: Factory,
 		// A Vault without AutoMTLS gives the plugin its certificate this way.

@@ -7,6 +7,8 @@ import (
 
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
+
+	"vault-plugin-secrets-workfront/internal/settings"
 )
 
 func (b *backend) pathCheck() *framework.Path {
@@ -19,7 +21,7 @@ func (b *backend) pathCheck() *framework.Path {
 				Description:  "Role to check; the defaults of config if left out.",
 				DisplayAttrs: &framework.DisplayAttributes{Name: "Role"},
 			},
-			fieldKey: {
+			settings.FieldKey: {
 				Type:         framework.TypeString,
 				Description:  "Signing key to check instead of the one in use, for example a new one before it is used.",
 				DisplayAttrs: &framework.DisplayAttributes{Name: "Signing key"},
@@ -52,12 +54,12 @@ func checkAnswerFields() map[string]*framework.FieldSchema {
 }
 
 func (b *backend) runCheck(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
-	roleName, keyName := d.Get(fieldRole).(string), d.Get(fieldKey).(string)
-	for _, f := range []struct{ field, name string }{{fieldRole, roleName}, {fieldKey, keyName}} {
+	roleName, keyName := d.Get(fieldRole).(string), d.Get(settings.FieldKey).(string)
+	for _, f := range []struct{ field, name string }{{fieldRole, roleName}, {settings.FieldKey, keyName}} {
 		if f.name == "" {
 			continue
 		}
-		if err := checkName(f.field, f.name); err != nil {
+		if err := settings.CheckName(f.field, f.name); err != nil {
 			return nil, err
 		}
 	}
@@ -76,7 +78,7 @@ func (b *backend) runCheck(ctx context.Context, req *logical.Request, d *framewo
 	}
 	resp := &logical.Response{Data: data}
 	if c.settings != nil {
-		if text := expiryText(c.settings.keyName, c.settings.key.Certificate.NotAfter, b.now()); text != "" {
+		if text := settings.ExpiryText(c.settings.KeyName, c.settings.Key.Certificate.NotAfter, b.now()); text != "" {
 			resp.AddWarning(text)
 		}
 	}

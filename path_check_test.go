@@ -10,18 +10,19 @@ import (
 
 	"github.com/hashicorp/vault/sdk/logical"
 
+	"vault-plugin-secrets-workfront/internal/settings"
 	"vault-plugin-secrets-workfront/internal/signingkey"
 	"vault-plugin-secrets-workfront/internal/workfronttest"
 )
 
 func TestCheckOK(t *testing.T) {
 	m, w := ready(t, nil)
-	user := w.addUser(t, m.write("keys/2027/generate", nil).Data[fieldCertificate].(string))
-	m.write("roles/r", map[string]any{fieldUserID: user, fieldKey: "2027"})
+	user := w.addUser(t, m.write("keys/2027/generate", nil).Data[settings.FieldCertificate].(string))
+	m.write("roles/r", map[string]any{settings.FieldUserID: user, settings.FieldKey: "2027"})
 	for name, data := range map[string]map[string]any{
 		"defaults": nil,
 		"role":     {fieldRole: "r"},
-		"key":      {fieldRole: "r", fieldKey: "2027"},
+		"key":      {fieldRole: "r", settings.FieldKey: "2027"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m.t = t
@@ -50,7 +51,7 @@ func TestCheckOK(t *testing.T) {
 		t.Errorf("left in storage: %v, %v", keys, err)
 	}
 	m.t = t
-	m.wantCheck(map[string]any{fieldKey: "2027"}, "6_exchange", "") // not this user's key
+	m.wantCheck(map[string]any{settings.FieldKey: "2027"}, "6_exchange", "") // not this user's key
 }
 
 // wantCheck runs a check that has to fail at that step, with that first cause, and returns all causes.
@@ -96,13 +97,13 @@ func TestCheckFindsTheCause(t *testing.T) {
 		stays     bool                              // the fault stays: released, a request that hangs would be handled after all
 	}{
 		{name: "wrong client secret", step: "6_exchange", cause: "client_secret is wrong", breakIt: func(_ *testing.T, m *mount, _ *standIn) {
-			m.write("config", map[string]any{fieldClientSecret: "wrong"})
+			m.write("config", map[string]any{settings.FieldClientSecret: "wrong"})
 		}},
 		{name: "wrong customer ID", step: "6_exchange", cause: "customer_id is not that", breakIt: func(_ *testing.T, m *mount, _ *standIn) {
-			m.write("config", map[string]any{fieldCustomerID: "wrong-customer"})
+			m.write("config", map[string]any{settings.FieldCustomerID: "wrong-customer"})
 		}, candidate: func(*mount, *standIn) string { return "wrong-customer" }},
 		{name: "client ID in its place", step: "1_settings", decides: true, cause: "customer_id is the same as client_id", breakIt: func(_ *testing.T, m *mount, w *standIn) {
-			m.write("config", map[string]any{fieldCustomerID: w.app.ClientID})
+			m.write("config", map[string]any{settings.FieldCustomerID: w.app.ClientID})
 		}},
 		{name: "key not uploaded", step: "6_exchange", cause: "The public key is not in Workfront", breakIt: func(t *testing.T, _ *mount, w *standIn) {
 			if err := w.RemovePublicKey(w.app.ClientID, w.fingerprint); err != nil {
@@ -114,9 +115,9 @@ func TestCheckFindsTheCause(t *testing.T) {
 			if err := w.AddUser(user); err != nil {
 				t.Fatal(err)
 			}
-			m.write("config", map[string]any{fieldUserID: user.ID})
+			m.write("config", map[string]any{settings.FieldUserID: user.ID})
 		}, candidate: func(*mount, *standIn) string { return "another-user" }},
-		{name: "expired certificate", step: "6_exchange", decides: true, cause: `The certificate of key "old" ended at`, breakIt: func(t *testing.T, m *mount, w *standIn) {
+		{name: "expired certificate", step: "6_exchange", decides: true, cause: `The certificate for key "old" expired at`, breakIt: func(t *testing.T, m *mount, w *standIn) {
 			old, err := signingkey.SelfSign(testKey().Private, signingkey.Certification{CommonName: "old", Now: m.clock.Now().Add(-48 * time.Hour), TTL: 24 * time.Hour})
 			if err != nil {
 				t.Fatal(err)
@@ -125,8 +126,8 @@ func TestCheckFindsTheCause(t *testing.T) {
 				t.Fatal(err)
 			}
 			w.upload(t, old.CertificatePEM())
-			m.write("keys/old/import", map[string]any{fieldPrivateKey: testKeyPEM(t), fieldCertificate: old.CertificatePEM()})
-			m.write("config", map[string]any{fieldKey: "old"})
+			m.write("keys/old/import", map[string]any{settings.FieldPrivateKey: testKeyPEM(t), settings.FieldCertificate: old.CertificatePEM()})
+			m.write("config", map[string]any{settings.FieldKey: "old"})
 			b := workfronttest.DefaultBehaviour()
 			b.CertificateDates = true
 			w.SetBehaviour(b)
@@ -137,13 +138,13 @@ func TestCheckFindsTheCause(t *testing.T) {
 			other := httptest.NewTLSServer(http.NotFoundHandler())
 			t.Cleanup(other.Close)
 			ca := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: other.Certificate().Raw}))
-			m.write("config", map[string]any{fieldBaseURL: other.URL, fieldCACert: ca, fieldClientSecret: w.app.ClientSecret})
+			m.write("config", map[string]any{settings.FieldBaseURL: other.URL, settings.FieldCACert: ca, settings.FieldClientSecret: w.app.ClientSecret})
 		}},
 		{name: "host that does not exist", step: "4_connection", decides: true, cause: "cannot be resolved", breakIt: func(_ *testing.T, m *mount, w *standIn) {
-			m.write("config", map[string]any{fieldBaseURL: "https://workfront.invalid", fieldClientSecret: w.app.ClientSecret})
+			m.write("config", map[string]any{settings.FieldBaseURL: "https://workfront.invalid", settings.FieldClientSecret: w.app.ClientSecret})
 		}},
 		{name: "untrusted CA", step: "4_connection", decides: true, cause: "signed by a CA that the Vault server does not trust", breakIt: func(t *testing.T, m *mount, w *standIn) {
-			m.write("config", map[string]any{fieldCACert: newStandIn(t, time.Now).CACert(), fieldClientSecret: w.app.ClientSecret})
+			m.write("config", map[string]any{settings.FieldCACert: newStandIn(t, time.Now).CACert(), settings.FieldClientSecret: w.app.ClientSecret})
 		}},
 		{name: "certificate of another name", step: "4_connection", decides: true, cause: "is for another name", breakIt: serverTLS(workfronttest.TLSOptions{DNSNames: []string{"another.example"}})},
 		{name: "certificate that has ended", step: "4_connection", decides: true, cause: "is not valid", breakIt: serverTLS(workfronttest.TLSOptions{NotAfter: time.Now().Add(-time.Hour)})},
@@ -153,17 +154,17 @@ func TestCheckFindsTheCause(t *testing.T) {
 		{name: "HTML instead of JSON", step: "6_exchange", decides: true, cause: "is not Workfront's API", breakIt: exchangeAnswers(200, "<html>", "text/html")},
 		{name: "redirect", step: "6_exchange", decides: true, cause: "is not Workfront's API", breakIt: exchangeAnswers(302, "", "")},
 		{name: "hang", step: "6_exchange", decides: true, stays: true, cause: "failed or took too long", breakIt: func(_ *testing.T, m *mount, w *standIn) {
-			m.write("config", map[string]any{fieldRequestTimeout: "1s"})
+			m.write("config", map[string]any{settings.FieldRequestTimeout: "1s"})
 			w.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointExchange, Hang: workfronttest.HangBeforeHandling})
 		}},
 		{name: "not configured", step: "1_settings", decides: true, cause: "vault write workfront/config", breakIt: func(_ *testing.T, m *mount, _ *standIn) {
 			m.must(logical.DeleteOperation, "config", nil)
 		}},
 		{name: "no user", step: "1_settings", decides: true, cause: "no user_id", breakIt: func(_ *testing.T, m *mount, _ *standIn) {
-			m.write("config", map[string]any{fieldUserID: ""})
+			m.write("config", map[string]any{settings.FieldUserID: ""})
 		}},
 		{name: "no key", step: "2_signing_key", decides: true, cause: "vault write -f workfront/keys/none/generate", breakIt: func(_ *testing.T, m *mount, _ *standIn) {
-			m.write("config", map[string]any{fieldKey: "none"})
+			m.write("config", map[string]any{settings.FieldKey: "none"})
 		}},
 		{name: "session good for nothing", step: "7_call_as_user", decides: true, cause: "does not know the session", breakIt: endpointAnswers(workfronttest.EndpointAPI, 401)},
 		{name: "user may not use the API", step: "7_call_as_user", decides: true, cause: "is active and may use the API", breakIt: endpointAnswers(workfronttest.EndpointAPI, 403)},
@@ -178,7 +179,7 @@ func TestCheckFindsTheCause(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			m, w := ready(t, map[string]any{fieldMaxRetries: 0})
+			m, w := ready(t, map[string]any{settings.FieldMaxRetries: 0})
 			tt.breakIt(t, m, w)
 			if tt.decides {
 				m.wantCheck(nil, tt.step, tt.cause)
@@ -255,7 +256,7 @@ func TestCheckOfAnEndedCertificateThatWorkfrontAccepts(t *testing.T) {
 	if text := resp.Data["3_certificate"].(string); !strings.Contains(text, "has ended") {
 		t.Errorf("3_certificate: got %q, want it to say so", text)
 	}
-	if !strings.Contains(strings.Join(resp.Warnings, "\n"), "ended at") {
+	if !strings.Contains(strings.Join(resp.Warnings, "\n"), "expired at") {
 		t.Errorf("warnings: got %v, want one of the certificate", resp.Warnings)
 	}
 }

@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"net/http"
 
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
+
+	"vault-plugin-secrets-workfront/internal/settings"
 )
 
 func (b *backend) pathConfig() *framework.Path {
@@ -26,7 +28,7 @@ func (b *backend) pathConfig() *framework.Path {
 			logical.CreateOperation: write,
 			logical.UpdateOperation: write,
 			logical.PatchOperation: &framework.PathOperation{
-				Callback:                    b.patchConfig,
+				Callback:                    b.writeConfig,
 				Summary:                     "Change some settings; null puts the default of a field back.",
 				Responses:                   written("Stored. Fields that were not sent keep their values."),
 				ForwardPerformanceStandby:   true,
@@ -53,88 +55,88 @@ func (b *backend) pathConfig() *framework.Path {
 
 func configFields() map[string]*framework.FieldSchema {
 	return map[string]*framework.FieldSchema{
-		fieldBaseURL: {
+		settings.FieldBaseURL: {
 			Type:         framework.TypeString,
 			Description:  "Address of Workfront: https and a host, such as https://acme.my.workfront.com. Required.",
 			DisplayAttrs: &framework.DisplayAttributes{Name: "Base URL"},
 		},
-		fieldClientID: {
+		settings.FieldClientID: {
 			Type:         framework.TypeString,
 			Description:  "Client ID of the OAuth2 application. Required.",
 			DisplayAttrs: &framework.DisplayAttributes{Name: "Client ID"},
 		},
-		fieldClientSecret: {
+		settings.FieldClientSecret: {
 			Type:         framework.TypeString,
 			Description:  "Client secret of the OAuth2 application. It is never returned. Required.",
 			DisplayAttrs: &framework.DisplayAttributes{Name: "Client secret", Sensitive: true},
 		},
-		fieldCustomerID: {
+		settings.FieldCustomerID: {
 			Type:         framework.TypeString,
 			Description:  "Customer ID from the details of the OAuth2 application (not its Client ID). It becomes the issuer of the JWT. Required.",
 			DisplayAttrs: &framework.DisplayAttributes{Name: "Customer ID"},
 		},
-		fieldUserID: {
+		settings.FieldUserID: {
 			Type:         framework.TypeString,
 			Description:  "ID of the Workfront user whose session is lent out: the one who added the public key. It becomes the subject of the JWT.",
 			DisplayAttrs: &framework.DisplayAttributes{Name: "User ID"},
 		},
-		fieldKey: {
+		settings.FieldKey: {
 			Type:         framework.TypeString,
 			Description:  "Name of the signing key, under keys/.",
-			Default:      defaultKey,
+			Default:      settings.DefaultKey,
 			DisplayAttrs: &framework.DisplayAttributes{Name: "Signing key"},
 		},
-		fieldTTL: {
+		settings.FieldTTL: {
 			Type:         framework.TypeDurationSecond,
 			Description:  "Life of a lease, if the reader asks for none. 0 is the mount's default. A lease never outlives its session.",
 			DisplayAttrs: &framework.DisplayAttributes{Name: "Lease TTL"},
 		},
-		fieldMaxTTL: {
+		settings.FieldMaxTTL: {
 			Type:         framework.TypeDurationSecond,
 			Description:  "Longest life of a lease, renewals included. 0 is the mount's maximum.",
 			DisplayAttrs: &framework.DisplayAttributes{Name: "Maximum lease TTL"},
 		},
-		fieldShareSession: {
+		settings.FieldShareSession: {
 			Type:         framework.TypeBool,
 			Description:  "Give all readers the same session, each with a lease of its own, instead of a session each. The last lease to go logs it out.",
 			DisplayAttrs: &framework.DisplayAttributes{Name: "Share the session"},
 		},
-		fieldJWTTTL: {
+		settings.FieldJWTTTL: {
 			Type:         framework.TypeDurationSecond,
 			Description:  "Life of the signed JWT, between 30s and 10m.",
-			Default:      int(defaultJWTTTL.Seconds()),
+			Default:      int(settings.DefaultJWTTTL.Seconds()),
 			DisplayAttrs: &framework.DisplayAttributes{Name: "JWT TTL"},
 		},
-		fieldSessionTTL: {
+		settings.FieldSessionTTL: {
 			Type:         framework.TypeDurationSecond,
 			Description:  "Life of a session that is assumed when Workfront's answer states none.",
-			Default:      int(defaultSessionTTL.Seconds()),
+			Default:      int(settings.DefaultSessionTTL.Seconds()),
 			DisplayAttrs: &framework.DisplayAttributes{Name: "Assumed session TTL"},
 		},
-		fieldAPIVersion: {
+		settings.FieldAPIVersion: {
 			Type:         framework.TypeString,
 			Description:  "Version of Workfront's API that is used to log sessions out and to check that they live.",
-			Default:      defaultAPIVersion,
+			Default:      settings.DefaultAPIVersion,
 			DisplayAttrs: &framework.DisplayAttributes{Name: "API version"},
 		},
-		fieldRequestTimeout: {
+		settings.FieldRequestTimeout: {
 			Type:         framework.TypeDurationSecond,
 			Description:  "The whole time that one exchange may take, retries included, between 1s and 60s.",
-			Default:      int(defaultRequestTimeout.Seconds()),
+			Default:      int(settings.DefaultRequestTimeout.Seconds()),
 			DisplayAttrs: &framework.DisplayAttributes{Name: "Request timeout"},
 		},
-		fieldMaxRetries: {
+		settings.FieldMaxRetries: {
 			Type:         framework.TypeInt,
 			Description:  "Further attempts after a failure in which Workfront cannot have started a session, between 0 and 5.",
-			Default:      defaultMaxRetries,
+			Default:      settings.DefaultMaxRetries,
 			DisplayAttrs: &framework.DisplayAttributes{Name: "Retries"},
 		},
-		fieldCACert: {
+		settings.FieldCACert: {
 			Type:         framework.TypeString,
 			Description:  "PEM certificates of CAs to trust besides those of the system, for a gateway with a CA of its own.",
 			DisplayAttrs: &framework.DisplayAttributes{Name: "CA certificates", EditType: "file"},
 		},
-		fieldAllowCustomHost: {
+		settings.FieldAllowCustomHost: {
 			Type:         framework.TypeBool,
 			Description:  "Permit a base_url outside Workfront's domains, such as a gateway or a test server. The client secret is sent there.",
 			DisplayAttrs: &framework.DisplayAttributes{Name: "Allow a custom host"},
@@ -150,108 +152,74 @@ func configFields() map[string]*framework.FieldSchema {
 // configAnswerFields are the fields of a read: all that is stored but the client secret.
 func configAnswerFields() map[string]*framework.FieldSchema {
 	fields := configFields()
-	delete(fields, fieldClientSecret)
+	delete(fields, settings.FieldClientSecret)
 	delete(fields, fieldVerify)
 	return fields
 }
 
 func (b *backend) configExists(ctx context.Context, req *logical.Request, _ *framework.FieldData) (bool, error) {
-	c, err := getConfig(ctx, req.Storage)
+	c, err := b.settings.Config(ctx, req.Storage)
 	return c != nil, err
 }
 
-func (b *backend) patchConfig(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
-	b.adminMu.Lock()
-	defer b.adminMu.Unlock()
-	c, err := getConfig(ctx, req.Storage)
-	if err != nil {
-		return nil, err
-	}
-	if c == nil {
-		return nil, logical.CodedError(http.StatusNotFound, "there is no config to patch yet; use `vault write` to make one")
-	}
-	return b.changeConfig(ctx, req, d, c)
-}
-
+// writeConfig is create, update and patch: all of them merge.
 func (b *backend) writeConfig(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
-	b.adminMu.Lock()
-	defer b.adminMu.Unlock()
-	c, err := getConfig(ctx, req.Storage)
+	changes, err := decode(req, d)
 	if err != nil {
 		return nil, err
 	}
-	if c == nil {
-		c = &config{}
-	}
-	return b.changeConfig(ctx, req, d, c)
-}
-
-// changeConfig merges the request into old and stores the outcome, or nothing.
-func (b *backend) changeConfig(ctx context.Context, req *logical.Request, d *framework.FieldData, old *config) (*logical.Response, error) {
-	c := *old
-	if err := merge(req, d, configSetters(&c)); err != nil {
-		return nil, err
-	}
-	if err := c.check(); err != nil {
-		return nil, err
-	}
-	_, secretSent := d.Raw[fieldClientSecret]
-	if err := checkMove(old, &c, secretSent); err != nil {
-		return nil, err
-	}
+	write := settings.ConfigWrite{Changes: changes, Patch: req.Operation == logical.PatchOperation}
 	if d.Get(fieldVerify).(bool) {
-		if err := b.verify(ctx, req, c.withDefaults()); err != nil {
-			return nil, err
-		}
+		write.Verify = b.verifier(req)
 	}
-	if err := putConfig(ctx, req.Storage, &c); err != nil {
+	warnings, err := b.settings.WriteConfig(ctx, req.Storage, mountOf(req), write)
+	if errors.Is(err, settings.ErrNotFound) {
+		return nil, logical.CodedError(http.StatusNotFound, "there is no config to patch yet; create it with `vault write`")
+	}
+	if err != nil {
 		return nil, err
 	}
-	b.settingsChanged()
-	b.endUnshared(ctx, req.Storage)
-	b.event(ctx, eventConfigWrite, "path", configKey)
-	return b.configWarnings(ctx, req, c.withDefaults())
+	b.broker.Reset()
+	b.unshareAll(ctx, req.Storage)
+	b.event(ctx, eventConfigWrite, "path", settings.ConfigKey)
+	return &logical.Response{Warnings: warnings}, nil
 }
 
 func (b *backend) readConfig(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
-	stored, err := getConfig(ctx, req.Storage)
-	if err != nil || stored == nil {
+	c, err := b.settings.Config(ctx, req.Storage)
+	if err != nil || c == nil {
 		return nil, err
 	}
-	c := stored.withDefaults()
-	resp := &logical.Response{Data: map[string]any{
-		fieldBaseURL:         c.BaseURL,
-		fieldClientID:        c.ClientID,
-		fieldCustomerID:      c.CustomerID,
-		fieldUserID:          c.UserID,
-		fieldKey:             c.Key,
-		fieldTTL:             int64(c.TTL.Seconds()),
-		fieldMaxTTL:          int64(c.MaxTTL.Seconds()),
-		fieldShareSession:    c.ShareSession,
-		fieldJWTTTL:          int64(c.JWTTTL.Seconds()),
-		fieldSessionTTL:      int64(c.SessionTTL.Seconds()),
-		fieldAPIVersion:      c.APIVersion,
-		fieldRequestTimeout:  int64(c.RequestTimeout.Seconds()),
-		fieldMaxRetries:      *c.MaxRetries,
-		fieldCACert:          c.CACert,
-		fieldAllowCustomHost: c.AllowCustomHost,
-	}}
-	key, err := getKey(ctx, req.Storage, c.Key)
+	warnings, err := b.settings.KeyWarnings(ctx, req.Storage, c.Key)
 	if err != nil {
 		return nil, err
 	}
-	return resp, b.warnOfExpiry(key, c.Key, resp)
+	return &logical.Response{Warnings: warnings, Data: map[string]any{
+		settings.FieldBaseURL:         c.BaseURL,
+		settings.FieldClientID:        c.ClientID,
+		settings.FieldCustomerID:      c.CustomerID,
+		settings.FieldUserID:          c.UserID,
+		settings.FieldKey:             c.Key,
+		settings.FieldTTL:             int64(c.TTL.Seconds()),
+		settings.FieldMaxTTL:          int64(c.MaxTTL.Seconds()),
+		settings.FieldShareSession:    c.ShareSession,
+		settings.FieldJWTTTL:          int64(c.JWTTTL.Seconds()),
+		settings.FieldSessionTTL:      int64(c.SessionTTL.Seconds()),
+		settings.FieldAPIVersion:      c.APIVersion,
+		settings.FieldRequestTimeout:  int64(c.RequestTimeout.Seconds()),
+		settings.FieldMaxRetries:      *c.MaxRetries,
+		settings.FieldCACert:          c.CACert,
+		settings.FieldAllowCustomHost: c.AllowCustomHost,
+	}}, nil
 }
 
 func (b *backend) deleteConfig(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
-	b.adminMu.Lock()
-	defer b.adminMu.Unlock()
-	if err := req.Storage.Delete(ctx, configKey); err != nil {
-		return nil, fmt.Errorf("delete config: %w", err)
+	if err := b.settings.DeleteConfig(ctx, req.Storage); err != nil {
+		return nil, err
 	}
-	b.settingsChanged()
-	b.endUnshared(ctx, req.Storage)
-	b.event(ctx, eventConfigDelete, "path", configKey)
+	b.broker.Reset()
+	b.unshareAll(ctx, req.Storage)
+	b.event(ctx, eventConfigDelete, "path", settings.ConfigKey)
 	return nil, nil
 }
 

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/hashicorp/vault/sdk/logical"
+
+	"vault-plugin-secrets-workfront/internal/settings"
 )
 
 func TestConfigReadShowsDefaultsAndNoSecret(t *testing.T) {
@@ -15,12 +17,12 @@ func TestConfigReadShowsDefaultsAndNoSecret(t *testing.T) {
 		t.Errorf("unconfigured: got %v, want nothing", got)
 	}
 	m.write("config", map[string]any{
-		fieldBaseURL: "https://Acme.my.workfront.com:443/", fieldClientID: "client", fieldClientSecret: "secret", fieldCustomerID: "customer",
+		settings.FieldBaseURL: "https://Acme.my.workfront.com:443/", settings.FieldClientID: "client", settings.FieldClientSecret: "secret", settings.FieldCustomerID: "customer",
 	})
 	want := map[string]any{
-		fieldBaseURL: "https://acme.my.workfront.com", fieldClientID: "client", fieldCustomerID: "customer", fieldUserID: "", fieldKey: "default",
-		fieldTTL: 0, fieldMaxTTL: 0, fieldJWTTTL: 180, fieldSessionTTL: 1800, fieldAPIVersion: "v22.0", fieldRequestTimeout: 10,
-		fieldMaxRetries: 2, fieldCACert: "", fieldAllowCustomHost: false, fieldShareSession: false,
+		settings.FieldBaseURL: "https://acme.my.workfront.com", settings.FieldClientID: "client", settings.FieldCustomerID: "customer", settings.FieldUserID: "", settings.FieldKey: "default",
+		settings.FieldTTL: 0, settings.FieldMaxTTL: 0, settings.FieldJWTTTL: 180, settings.FieldSessionTTL: 1800, settings.FieldAPIVersion: "v22.0", settings.FieldRequestTimeout: 10,
+		settings.FieldMaxRetries: 2, settings.FieldCACert: "", settings.FieldAllowCustomHost: false, settings.FieldShareSession: false,
 	}
 	if got, want := asJSON(t, m.read("config")), asJSON(t, want); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
@@ -30,13 +32,13 @@ func TestConfigReadShowsDefaultsAndNoSecret(t *testing.T) {
 func TestConfigMergesAndPatches(t *testing.T) {
 	m := newMount(t)
 	base := map[string]any{
-		fieldBaseURL: "https://acme.my.workfront.com", fieldClientID: "client", fieldClientSecret: "secret", fieldCustomerID: "customer",
-		fieldUserID: "user", fieldKey: "k", fieldTTL: "5m", fieldMaxTTL: "1h", fieldJWTTTL: "2m", fieldSessionTTL: "1h", fieldAPIVersion: "v21.0",
-		fieldRequestTimeout: "20s", fieldMaxRetries: 0,
+		settings.FieldBaseURL: "https://acme.my.workfront.com", settings.FieldClientID: "client", settings.FieldClientSecret: "secret", settings.FieldCustomerID: "customer",
+		settings.FieldUserID: "user", settings.FieldKey: "k", settings.FieldTTL: "5m", settings.FieldMaxTTL: "1h", settings.FieldJWTTTL: "2m", settings.FieldSessionTTL: "1h", settings.FieldAPIVersion: "v21.0",
+		settings.FieldRequestTimeout: "20s", settings.FieldMaxRetries: 0,
 	}
 	m.write("config", base)
 	before := m.read("config")
-	if got := before[fieldMaxRetries]; got != 0 {
+	if got := before[settings.FieldMaxRetries]; got != 0 {
 		t.Errorf("max_retries: got %v, want 0, which is not the default", got)
 	}
 	tests := []struct {
@@ -46,18 +48,18 @@ func TestConfigMergesAndPatches(t *testing.T) {
 		want map[string]any // what changes
 	}{
 		{"nothing sent", logical.UpdateOperation, nil, nil},
-		{"update", logical.UpdateOperation, map[string]any{fieldTTL: "10m"}, map[string]any{fieldTTL: 600}},
-		{"update with numbers", logical.UpdateOperation, map[string]any{fieldTTL: json.Number("120"), fieldMaxRetries: "5"}, map[string]any{fieldTTL: 120, fieldMaxRetries: 5}},
-		{"update to the mount's default", logical.UpdateOperation, map[string]any{fieldTTL: 0}, map[string]any{fieldTTL: 0}},
-		{"patch", logical.PatchOperation, map[string]any{fieldUserID: "other"}, map[string]any{fieldUserID: "other"}},
+		{"update", logical.UpdateOperation, map[string]any{settings.FieldTTL: "10m"}, map[string]any{settings.FieldTTL: 600}},
+		{"update with numbers", logical.UpdateOperation, map[string]any{settings.FieldTTL: json.Number("120"), settings.FieldMaxRetries: "5"}, map[string]any{settings.FieldTTL: 120, settings.FieldMaxRetries: 5}},
+		{"update to the mount's default", logical.UpdateOperation, map[string]any{settings.FieldTTL: 0}, map[string]any{settings.FieldTTL: 0}},
+		{"patch", logical.PatchOperation, map[string]any{settings.FieldUserID: "other"}, map[string]any{settings.FieldUserID: "other"}},
 		{"patch with null", logical.PatchOperation, map[string]any{
-			fieldUserID: nil, fieldKey: nil, fieldTTL: nil, fieldMaxTTL: nil, fieldJWTTTL: nil, fieldSessionTTL: nil, fieldAPIVersion: nil,
-			fieldRequestTimeout: nil, fieldMaxRetries: nil, fieldCACert: nil, fieldAllowCustomHost: nil, fieldShareSession: nil,
+			settings.FieldUserID: nil, settings.FieldKey: nil, settings.FieldTTL: nil, settings.FieldMaxTTL: nil, settings.FieldJWTTTL: nil, settings.FieldSessionTTL: nil, settings.FieldAPIVersion: nil,
+			settings.FieldRequestTimeout: nil, settings.FieldMaxRetries: nil, settings.FieldCACert: nil, settings.FieldAllowCustomHost: nil, settings.FieldShareSession: nil,
 		}, map[string]any{
-			fieldUserID: "", fieldKey: "default", fieldTTL: 0, fieldMaxTTL: 0, fieldJWTTTL: 180, fieldSessionTTL: 1800, fieldAPIVersion: "v22.0",
-			fieldRequestTimeout: 10, fieldMaxRetries: 2,
+			settings.FieldUserID: "", settings.FieldKey: "default", settings.FieldTTL: 0, settings.FieldMaxTTL: 0, settings.FieldJWTTTL: 180, settings.FieldSessionTTL: 1800, settings.FieldAPIVersion: "v22.0",
+			settings.FieldRequestTimeout: 10, settings.FieldMaxRetries: 2,
 		}},
-		{"new client", logical.UpdateOperation, map[string]any{fieldClientID: "c2", fieldClientSecret: "s2", fieldCustomerID: "cu2"}, map[string]any{fieldClientID: "c2", fieldCustomerID: "cu2"}},
+		{"new client", logical.UpdateOperation, map[string]any{settings.FieldClientID: "c2", settings.FieldClientSecret: "s2", settings.FieldCustomerID: "cu2"}, map[string]any{settings.FieldClientID: "c2", settings.FieldCustomerID: "cu2"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -75,7 +77,7 @@ func TestConfigMergesAndPatches(t *testing.T) {
 
 func TestConfigPatchOfNothing(t *testing.T) {
 	m := newMount(t)
-	m.wantStatus(404, logical.PatchOperation, "config", map[string]any{fieldUserID: "user"}, "vault write")
+	m.wantStatus(404, logical.PatchOperation, "config", map[string]any{settings.FieldUserID: "user"}, "vault write")
 }
 
 func TestConfigWarnings(t *testing.T) {
@@ -86,7 +88,7 @@ func TestConfigWarnings(t *testing.T) {
 		want string
 	}{
 		{"key and user missing", map[string]any{
-			fieldBaseURL: "https://acme.my.workfront.com", fieldClientID: "c", fieldClientSecret: "s", fieldCustomerID: "cu",
+			settings.FieldBaseURL: "https://acme.my.workfront.com", settings.FieldClientID: "c", settings.FieldClientSecret: "s", settings.FieldCustomerID: "cu",
 		}, "vault write -f workfront/keys/default/generate"},
 		{"user missing", map[string]any{}, "user_id"},
 		{"unknown field", map[string]any{"tll": "5m"}, "unrecognized parameters: [tll]"},
@@ -121,9 +123,9 @@ func TestConfigMoveNeedsTheSecret(t *testing.T) {
 	m, w := ready(t, nil)
 	elsewhere := newStandIn(t, m.clock.Now)
 	moves := map[string]map[string]any{
-		fieldBaseURL:         {fieldBaseURL: elsewhere.URL()},
-		fieldCACert:          {fieldCACert: elsewhere.CACert()},
-		fieldAllowCustomHost: {fieldAllowCustomHost: false, fieldBaseURL: "https://acme.my.workfront.com"},
+		settings.FieldBaseURL:         {settings.FieldBaseURL: elsewhere.URL()},
+		settings.FieldCACert:          {settings.FieldCACert: elsewhere.CACert()},
+		settings.FieldAllowCustomHost: {settings.FieldAllowCustomHost: false, settings.FieldBaseURL: "https://acme.my.workfront.com"},
 	}
 	before := asJSON(t, m.read("config"))
 	for field, move := range moves {
@@ -132,7 +134,7 @@ func TestConfigMoveNeedsTheSecret(t *testing.T) {
 				m.t = t
 				m.wantRefused(op, "config", move, "client_secret")
 				with := maps.Clone(move)
-				with[fieldClientSecret] = ""
+				with[settings.FieldClientSecret] = ""
 				m.wantRefused(op, "config", with, "client_secret", "must not be empty")
 				if got := asJSON(t, m.read("config")); got != before {
 					t.Errorf("stored all the same: got %s, want %s", got, before)
@@ -142,15 +144,15 @@ func TestConfigMoveNeedsTheSecret(t *testing.T) {
 	}
 	t.Run("null", func(t *testing.T) {
 		m.t = t
-		m.wantRefused(logical.PatchOperation, "config", map[string]any{fieldCACert: nil}, "client_secret")
+		m.wantRefused(logical.PatchOperation, "config", map[string]any{settings.FieldCACert: nil}, "client_secret")
 	})
 	t.Run("the same again", func(t *testing.T) {
 		m.t = t
-		m.write("config", map[string]any{fieldBaseURL: w.URL() + "/", fieldCACert: w.CACert(), fieldAllowCustomHost: "true"})
+		m.write("config", map[string]any{settings.FieldBaseURL: w.URL() + "/", settings.FieldCACert: w.CACert(), settings.FieldAllowCustomHost: "true"})
 	})
 	t.Run("with the secret", func(t *testing.T) {
 		m.t = t
-		m.write("config", map[string]any{fieldBaseURL: elsewhere.URL(), fieldCACert: elsewhere.CACert(), fieldClientSecret: "made up"})
+		m.write("config", map[string]any{settings.FieldBaseURL: elsewhere.URL(), settings.FieldCACert: elsewhere.CACert(), settings.FieldClientSecret: "made up"})
 		m.wantRefused(logical.ReadOperation, "token", nil, "refused")
 		if got := elsewhere.Stats().Exchanges; got != 1 {
 			t.Errorf("exchanges at the new host: got %d, want 1", got)
@@ -176,7 +178,7 @@ func TestConfigWritesAreForwarded(t *testing.T) {
 func TestInvalidate(t *testing.T) {
 	m, w := ready(t, nil)
 	m.readToken(nil).revoke()
-	entry, err := m.storage.Get(t.Context(), configKey)
+	entry, err := m.storage.Get(t.Context(), settings.ConfigKey)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,6 +188,6 @@ func TestInvalidate(t *testing.T) {
 	}
 	m.backend.InvalidateKey(t.Context(), "session/unrelated")
 	m.readToken(nil).revoke() // still with what is kept in memory
-	m.backend.InvalidateKey(t.Context(), configKey)
+	m.backend.InvalidateKey(t.Context(), settings.ConfigKey)
 	m.wantRefused(logical.ReadOperation, "token", nil, "refused")
 }

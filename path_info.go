@@ -5,6 +5,8 @@ import (
 
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
+
+	"vault-plugin-secrets-workfront/internal/settings"
 )
 
 func (b *backend) pathInfo() *framework.Path {
@@ -16,10 +18,10 @@ func (b *backend) pathInfo() *framework.Path {
 				Callback: b.readInfo,
 				Summary:  "Read which version of the plugin runs.",
 				Responses: ok("The version.", map[string]*framework.FieldSchema{
-					fieldVersion:    {Type: framework.TypeString, Description: "Version of the plugin."},
-					fieldCommit:     {Type: framework.TypeString, Description: "Commit that it was built from."},
-					fieldBuildDate:  {Type: framework.TypeString, Description: "Date of that build."},
-					fieldAPIVersion: {Type: framework.TypeString, Description: "Version of Workfront's API that is in use."},
+					fieldVersion:             {Type: framework.TypeString, Description: "Version of the plugin."},
+					fieldCommit:              {Type: framework.TypeString, Description: "Commit that it was built from."},
+					fieldBuildDate:           {Type: framework.TypeString, Description: "Date of that build."},
+					settings.FieldAPIVersion: {Type: framework.TypeString, Description: "Version of Workfront's API that is in use."},
 				}),
 			},
 		},
@@ -29,18 +31,19 @@ func (b *backend) pathInfo() *framework.Path {
 }
 
 func (b *backend) readInfo(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
-	c, err := getConfig(ctx, req.Storage)
+	c, err := b.settings.Config(ctx, req.Storage)
 	if err != nil {
 		return nil, err
 	}
-	if c == nil {
-		c = &config{}
+	apiVersion := settings.DefaultAPIVersion
+	if c != nil {
+		apiVersion = c.APIVersion
 	}
 	return &logical.Response{Data: map[string]any{
-		fieldVersion:    version,
-		fieldCommit:     commit,
-		fieldBuildDate:  buildDate,
-		fieldAPIVersion: c.withDefaults().APIVersion,
+		fieldVersion:             version,
+		fieldCommit:              commit,
+		fieldBuildDate:           buildDate,
+		settings.FieldAPIVersion: apiVersion,
 	}}, nil
 }
 

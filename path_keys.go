@@ -2,18 +2,16 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"strings"
 	"time"
 
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
 
-	"vault-plugin-secrets-workfront/internal/signingkey"
+	"vault-plugin-secrets-workfront/internal/settings"
 )
 
 // namePattern lets any name through, so that a bad one gets an error that says what is wrong with it, not a 404.
-const namePattern = `(?P<` + fieldName + `>[^/]+)`
+const namePattern = `(?P<` + settings.FieldName + `>[^/]+)`
 
 func (b *backend) pathKeysList() *framework.Path {
 	return &framework.Path{
@@ -37,7 +35,7 @@ func (b *backend) pathKeys() *framework.Path {
 	return &framework.Path{
 		Pattern:      "keys/" + namePattern,
 		DisplayAttrs: &framework.DisplayAttributes{OperationPrefix: operationPrefix, OperationSuffix: "key", ItemType: "Key"},
-		Fields:       map[string]*framework.FieldSchema{fieldName: keyNameField()},
+		Fields:       map[string]*framework.FieldSchema{settings.FieldName: keyNameField()},
 		Operations: map[logical.Operation]framework.OperationHandler{
 			logical.ReadOperation: &framework.PathOperation{
 				Callback:  b.readKey,
@@ -67,151 +65,79 @@ func keyNameField() *framework.FieldSchema {
 
 func keyAnswerFields() map[string]*framework.FieldSchema {
 	return map[string]*framework.FieldSchema{
-		fieldCertificate: {Type: framework.TypeString, Description: "The certificate as PEM, to be added to the OAuth2 application's public keys."},
-		fieldPublicKey:   {Type: framework.TypeString, Description: "The public key as PEM, in PKIX form."},
-		fieldFingerprint: {Type: framework.TypeString, Description: "SHA-256 fingerprint of the certificate, as `openssl x509 -fingerprint -sha256` prints it."},
-		fieldKeyBits:     {Type: framework.TypeInt, Description: "Size of the RSA key in bits."},
-		fieldSource:      {Type: framework.TypeString, Description: "Where the key came from: generated or imported."},
-		fieldNotBefore:   {Type: framework.TypeTime, Description: "Begin of the certificate's validity."},
-		fieldNotAfter:    {Type: framework.TypeTime, Description: "End of the certificate's validity."},
-		fieldCreatedAt:   {Type: framework.TypeTime, Description: "When the key was generated or imported."},
-		fieldUsedBy:      {Type: framework.TypeStringSlice, Description: "What signs with this key, and so keeps it from being deleted."},
+		settings.FieldCertificate: {Type: framework.TypeString, Description: "The certificate as PEM, to be added to the OAuth2 application's public keys."},
+		fieldPublicKey:            {Type: framework.TypeString, Description: "The public key as PEM, in PKIX form."},
+		fieldFingerprint:          {Type: framework.TypeString, Description: "SHA-256 fingerprint of the certificate, as `openssl x509 -fingerprint -sha256` prints it."},
+		settings.FieldKeyBits:     {Type: framework.TypeInt, Description: "Size of the RSA key in bits."},
+		fieldSource:               {Type: framework.TypeString, Description: "Where the key came from: generated or imported."},
+		fieldNotBefore:            {Type: framework.TypeTime, Description: "Begin of the certificate's validity."},
+		fieldNotAfter:             {Type: framework.TypeTime, Description: "End of the certificate's validity."},
+		fieldCreatedAt:            {Type: framework.TypeTime, Description: "When the key was generated or imported."},
+		fieldUsedBy:               {Type: framework.TypeStringSlice, Description: "What signs with this key, and so keeps it from being deleted."},
 	}
 }
 
 func (b *backend) listKeys(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
-	names, err := req.Storage.List(ctx, keyPrefix)
+	names, err := b.settings.Keys(ctx, req.Storage)
 	if err != nil {
-		return nil, fmt.Errorf("list keys: %w", err)
+		return nil, err
 	}
 	return logical.ListResponse(names), nil
 }
 
 func (b *backend) readKey(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
-	name := d.Get(fieldName).(string)
-	if err := checkName(fieldName, name); err != nil {
+	name := d.Get(settings.FieldName).(string)
+	if err := settings.CheckName(settings.FieldName, name); err != nil {
 		return nil, err
 	}
-	key, err := getKey(ctx, req.Storage, name)
+	key, err := b.settings.Key(ctx, req.Storage, name)
 	if err != nil || key == nil {
 		return nil, err
 	}
-	resp, err := describeKey(ctx, req.Storage, name, key)
-	if err != nil {
-		return nil, err
-	}
-	return resp, b.warnOfExpiry(key, name, resp)
+	return b.describeKey(name, key)
 }
 
 // describeKey is the answer of every path that returns a key: its public half.
-func describeKey(ctx context.Context, s logical.Storage, name string, stored *storedKey) (*logical.Response, error) {
-	key, err := stored.parse()
-	if err != nil {
-		return nil, fmt.Errorf("read key %s: %w", name, err)
-	}
+func (b *backend) describeKey(name string, key *settings.Key) (*logical.Response, error) {
 	public, err := key.PublicPEM()
 	if err != nil {
 		return nil, err
 	}
-	users, err := keyUsers(ctx, s, name)
-	if err != nil {
-		return nil, err
+	resp := &logical.Response{Data: map[string]any{
+		settings.FieldCertificate: key.CertificatePEM(),
+		fieldPublicKey:            public,
+		fieldFingerprint:          key.Fingerprint(),
+		settings.FieldKeyBits:     key.Bits(),
+		fieldSource:               key.Source,
+		fieldNotBefore:            key.Certificate.NotBefore.UTC().Format(time.RFC3339),
+		fieldNotAfter:             key.Certificate.NotAfter.UTC().Format(time.RFC3339),
+		fieldCreatedAt:            key.CreatedAt.UTC().Format(time.RFC3339),
+		fieldUsedBy:               key.UsedBy,
+	}}
+	if text := settings.ExpiryText(name, key.Certificate.NotAfter, b.now()); text != "" {
+		resp.AddWarning(text)
 	}
-	return &logical.Response{Data: map[string]any{
-		fieldCertificate: key.CertificatePEM(),
-		fieldPublicKey:   public,
-		fieldFingerprint: key.Fingerprint(),
-		fieldKeyBits:     key.Bits(),
-		fieldSource:      stored.Source,
-		fieldNotBefore:   key.Certificate.NotBefore.UTC().Format(time.RFC3339),
-		fieldNotAfter:    key.Certificate.NotAfter.UTC().Format(time.RFC3339),
-		fieldCreatedAt:   stored.CreatedAt.UTC().Format(time.RFC3339),
-		fieldUsedBy:      users,
-	}}, nil
+	return resp, nil
 }
 
-// keyUsers returns the paths whose settings sign with the key of that name.
-func keyUsers(ctx context.Context, s logical.Storage, name string) ([]string, error) {
-	users := []string{}
-	c, err := getConfig(ctx, s)
-	if err != nil {
-		return nil, err
-	}
-	if c != nil && c.withDefaults().Key == name {
-		users = append(users, configKey)
-	}
-	roles, err := s.List(ctx, rolePrefix)
-	if err != nil {
-		return nil, fmt.Errorf("list roles: %w", err)
-	}
-	for _, roleName := range roles {
-		r, err := getRole(ctx, s, roleName)
-		if err != nil {
-			return nil, err
-		}
-		if r != nil && r.Key == name {
-			users = append(users, rolePrefix+roleName)
-		}
-	}
-	return users, nil
-}
-
-// addKey stores a new key and answers with its public half. The caller holds adminMu.
-func (b *backend) addKey(ctx context.Context, s logical.Storage, name string, key *signingkey.Key, source string) (*logical.Response, error) {
-	private, err := key.PrivatePEM()
-	if err != nil {
-		return nil, err
-	}
-	stored := &storedKey{PrivateKey: private, Certificate: key.CertificatePEM(), Source: source, CreatedAt: b.now()}
-	if err := putKey(ctx, s, name, stored); err != nil {
-		return nil, err
-	}
-	b.settingsChanged()
-	b.event(ctx, eventKeyCreate, "path", keyPrefix+name, "fingerprint_sha256", key.Fingerprint(), "source", source)
-	resp, err := describeKey(ctx, s, name, stored)
-	if err != nil {
-		return nil, err
-	}
-	return resp, b.warnOfExpiry(stored, name, resp)
-}
-
-// checkNewKey checks that the name of a key that is to be made is free: a key is never overwritten, because its
-// certificate may be in use at Workfront. The caller holds adminMu.
-func checkNewKey(ctx context.Context, s logical.Storage, name string) error {
-	existing, err := getKey(ctx, s, name)
-	if err != nil {
-		return err
-	}
-	if existing != nil {
-		return badField(fieldName, "%q belongs to a key that exists, and a key is never overwritten; choose another name, "+
-			"and point config's key to it once Workfront has its certificate", name)
-	}
-	return nil
+// keyCreated is the answer to the request that stored a new key.
+func (b *backend) keyCreated(ctx context.Context, name string, key *settings.Key) (*logical.Response, error) {
+	b.event(ctx, eventKeyCreate, "path", settings.KeyPrefix+name, "fingerprint_sha256", key.Fingerprint(), "source", key.Source)
+	return b.describeKey(name, key)
 }
 
 func (b *backend) deleteKey(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
-	name := d.Get(fieldName).(string)
-	if err := checkName(fieldName, name); err != nil {
+	name := d.Get(settings.FieldName).(string)
+	if err := settings.CheckName(settings.FieldName, name); err != nil {
 		return nil, err
 	}
-	b.adminMu.Lock()
-	defer b.adminMu.Unlock()
-	existing, err := getKey(ctx, req.Storage, name)
-	if err != nil || existing == nil {
-		return nil, err
-	}
-	users, err := keyUsers(ctx, req.Storage, name)
+	deleted, err := b.settings.DeleteKey(ctx, req.Storage, name)
 	if err != nil {
 		return nil, err
 	}
-	if len(users) > 0 {
-		return nil, badField(fieldName, "%q belongs to a key that is in use by %s; set another key there first", name, strings.Join(users, ", "))
+	if deleted {
+		b.event(ctx, eventKeyDelete, "path", settings.KeyPrefix+name)
 	}
-	if err := req.Storage.Delete(ctx, keyPrefix+name); err != nil {
-		return nil, fmt.Errorf("delete key %s: %w", name, err)
-	}
-	b.settingsChanged()
-	b.event(ctx, eventKeyDelete, "path", keyPrefix+name)
 	return nil, nil
 }
 

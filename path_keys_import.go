@@ -6,18 +6,18 @@ import (
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
 
-	"vault-plugin-secrets-workfront/internal/signingkey"
+	"vault-plugin-secrets-workfront/internal/settings"
 )
 
 func (b *backend) pathKeysImport() *framework.Path {
 	fields := certificationFields()
-	fields[fieldName] = keyNameField()
-	fields[fieldPrivateKey] = &framework.FieldSchema{
+	fields[settings.FieldName] = keyNameField()
+	fields[settings.FieldPrivateKey] = &framework.FieldSchema{
 		Type:         framework.TypeString,
 		Description:  "RSA private key of 2048 bits or more as PEM, PKCS#1 or PKCS#8, unencrypted. Required.",
 		DisplayAttrs: &framework.DisplayAttributes{Name: "Private key", Sensitive: true, EditType: "file"},
 	}
-	fields[fieldCertificate] = &framework.FieldSchema{
+	fields[settings.FieldCertificate] = &framework.FieldSchema{
 		Type:         framework.TypeString,
 		Description:  "Certificate of that key as PEM. Without it one is made, as in generate.",
 		DisplayAttrs: &framework.DisplayAttributes{Name: "Certificate", EditType: "file"},
@@ -35,54 +35,20 @@ func (b *backend) pathKeysImport() *framework.Path {
 }
 
 func (b *backend) importKey(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
-	name := d.Get(fieldName).(string)
-	if err := checkName(fieldName, name); err != nil {
+	name := d.Get(settings.FieldName).(string)
+	if err := settings.CheckName(settings.FieldName, name); err != nil {
 		return nil, err
 	}
-	c, err := b.certification(req, d, name)
+	changes, err := decode(req, d)
 	if err != nil {
 		return nil, err
 	}
-	key, err := readImport(d, c)
+	private, certificate := d.Get(settings.FieldPrivateKey).(string), d.Get(settings.FieldCertificate).(string)
+	key, err := b.settings.ImportKey(ctx, req.Storage, name, private, certificate, changes)
 	if err != nil {
 		return nil, err
 	}
-	b.adminMu.Lock()
-	defer b.adminMu.Unlock()
-	if err := checkNewKey(ctx, req.Storage, name); err != nil {
-		return nil, err
-	}
-	return b.addKey(ctx, req.Storage, name, key, sourceImported)
-}
-
-// readImport reads the key and makes the certificate if none is given.
-func readImport(d *framework.FieldData, c signingkey.Certification) (*signingkey.Key, error) {
-	privatePEM, certPEM := d.Get(fieldPrivateKey).(string), d.Get(fieldCertificate).(string)
-	if privatePEM == "" {
-		return nil, badField(fieldPrivateKey, "is required; give the PEM file, for example private_key=@private.key")
-	}
-	for _, f := range []struct{ name, value string }{{fieldPrivateKey, privatePEM}, {fieldCertificate, certPEM}} {
-		if len(f.value) > maxPEMLength {
-			return nil, badField(f.name, "is longer than 64 KiB; give one PEM block alone")
-		}
-	}
-	private, err := signingkey.ParsePrivateKey(privatePEM)
-	if err != nil {
-		return nil, badField(fieldPrivateKey, "%s", err)
-	}
-	if certPEM == "" {
-		return signingkey.SelfSign(private, c)
-	}
-	for _, field := range []string{fieldCommonName, fieldCertificateTTL} {
-		if _, sent := d.Raw[field]; sent {
-			return nil, badField(field, "is for a certificate that is made here, but one is given; leave one of the two out")
-		}
-	}
-	key, err := signingkey.ParseCertificate(certPEM, private)
-	if err != nil {
-		return nil, badField(fieldCertificate, "%s", err)
-	}
-	return key, nil
+	return b.keyCreated(ctx, name, key)
 }
 
 const importDescription = `

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/vault/sdk/logical"
+
+	"vault-plugin-secrets-workfront/internal/settings"
 )
 
 func parseCertificate(t *testing.T, text any) *x509.Certificate {
@@ -32,13 +34,13 @@ func TestKeysGenerate(t *testing.T) {
 		ttl  time.Duration
 	}{
 		{"defaults", nil, 2048, "workfront k.1", 365 * 24 * time.Hour},
-		{"all fields", map[string]any{fieldKeyBits: "3072", fieldCommonName: "Acme Vault", fieldCertificateTTL: "720h"}, 3072, "Acme Vault", 720 * time.Hour},
+		{"all fields", map[string]any{settings.FieldKeyBits: "3072", settings.FieldCommonName: "Acme Vault", settings.FieldCertificateTTL: "720h"}, 3072, "Acme Vault", 720 * time.Hour},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			m := newMount(t)
 			got := m.write("keys/k.1/generate", tt.data).Data
-			cert := parseCertificate(t, got[fieldCertificate])
+			cert := parseCertificate(t, got[settings.FieldCertificate])
 			if cert.Subject.CommonName != tt.cn {
 				t.Errorf("common name: got %q, want %q", cert.Subject.CommonName, tt.cn)
 			}
@@ -48,8 +50,8 @@ func TestKeysGenerate(t *testing.T) {
 			if cert.NotBefore.After(m.clock.Now()) {
 				t.Errorf("not before: got %s, which is yet to come", cert.NotBefore)
 			}
-			if got[fieldKeyBits] != tt.bits || got[fieldSource] != "generated" {
-				t.Errorf("got %v bits, source %v; want %d, generated", got[fieldKeyBits], got[fieldSource], tt.bits)
+			if got[settings.FieldKeyBits] != tt.bits || got[fieldSource] != "generated" {
+				t.Errorf("got %v bits, source %v; want %d, generated", got[settings.FieldKeyBits], got[fieldSource], tt.bits)
 			}
 			if got, want := asJSON(t, m.read("keys/k.1")), asJSON(t, got); got != want {
 				t.Errorf("read: got %s, want what generate answered, %s", got, want)
@@ -68,16 +70,16 @@ func TestKeysImport(t *testing.T) {
 		data map[string]any
 		own  bool // with the certificate that was made with the key
 	}{
-		{"with its certificate", map[string]any{fieldPrivateKey: private, fieldCertificate: testKey().CertificatePEM()}, true},
-		{"alone", map[string]any{fieldPrivateKey: private, fieldCommonName: "mine", fieldCertificateTTL: "1h"}, false},
-		{"CRLF", map[string]any{fieldPrivateKey: strings.ReplaceAll(private, "\n", "\r\n")}, false},
-		{`literal \n`, map[string]any{fieldPrivateKey: strings.ReplaceAll(private, "\n", `\n`)}, false},
+		{"with its certificate", map[string]any{settings.FieldPrivateKey: private, settings.FieldCertificate: testKey().CertificatePEM()}, true},
+		{"alone", map[string]any{settings.FieldPrivateKey: private, settings.FieldCommonName: "mine", settings.FieldCertificateTTL: "1h"}, false},
+		{"CRLF", map[string]any{settings.FieldPrivateKey: strings.ReplaceAll(private, "\n", "\r\n")}, false},
+		{`literal \n`, map[string]any{settings.FieldPrivateKey: strings.ReplaceAll(private, "\n", `\n`)}, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			m := newMount(t)
 			got := m.write("keys/k/import", tt.data).Data
-			cert := parseCertificate(t, got[fieldCertificate])
+			cert := parseCertificate(t, got[settings.FieldCertificate])
 			if !testKey().Private.PublicKey.Equal(cert.PublicKey) {
 				t.Error("the certificate is of another key")
 			}
@@ -95,7 +97,7 @@ func TestKeysAreNeverOverwritten(t *testing.T) {
 	m := newMount(t)
 	before := asJSON(t, m.write("keys/k/generate", nil).Data)
 	m.wantRefused(logical.UpdateOperation, "keys/k/generate", nil, "name", "never overwritten")
-	m.wantRefused(logical.UpdateOperation, "keys/k/import", map[string]any{fieldPrivateKey: testKeyPEM(t)}, "name", "never overwritten")
+	m.wantRefused(logical.UpdateOperation, "keys/k/import", map[string]any{settings.FieldPrivateKey: testKeyPEM(t)}, "name", "never overwritten")
 	if got := asJSON(t, m.read("keys/k")); got != before {
 		t.Errorf("got %s, want %s", got, before)
 	}
@@ -106,7 +108,7 @@ func TestKeysListAndDelete(t *testing.T) {
 	if resp := newMount(t).must(logical.ListOperation, "keys/", nil); resp != nil {
 		t.Errorf("list of no keys: got %v, want nothing", resp)
 	}
-	m.write("keys/b/import", map[string]any{fieldPrivateKey: testKeyPEM(t)})
+	m.write("keys/b/import", map[string]any{settings.FieldPrivateKey: testKeyPEM(t)})
 	if got, want := asJSON(t, m.must(logical.ListOperation, "keys/", nil).Data), `{"keys":["b","default"]}`; got != want {
 		t.Errorf("list: got %s, want %s", got, want)
 	}
@@ -117,7 +119,7 @@ func TestKeysListAndDelete(t *testing.T) {
 		t.Errorf("used by: got %s, want %s", got, want)
 	}
 	m.wantRefused(logical.DeleteOperation, "keys/default", nil, "name", "config")
-	m.write("config", map[string]any{fieldKey: "b"})
+	m.write("config", map[string]any{settings.FieldKey: "b"})
 	m.must(logical.DeleteOperation, "keys/default", nil)
 	m.must(logical.DeleteOperation, "keys/default", nil) // is idempotent
 	if got := m.read("keys/default"); got != nil {
@@ -129,12 +131,12 @@ func TestKeysListAndDelete(t *testing.T) {
 func TestKeyRotation(t *testing.T) {
 	m, w := ready(t, nil)
 	m.readToken(nil).revoke()
-	w.upload(t, m.write("keys/new/generate", nil).Data[fieldCertificate].(string))
-	m.must(logical.PatchOperation, "config", map[string]any{fieldKey: "new"})
+	w.upload(t, m.write("keys/new/generate", nil).Data[settings.FieldCertificate].(string))
+	m.must(logical.PatchOperation, "config", map[string]any{settings.FieldKey: "new"})
 	if err := w.RemovePublicKey(w.app.ClientID, w.fingerprint); err != nil {
 		t.Fatal(err)
 	}
 	m.readToken(nil).revoke()
-	m.must(logical.PatchOperation, "config", map[string]any{fieldKey: "default"})
+	m.must(logical.PatchOperation, "config", map[string]any{settings.FieldKey: "default"})
 	m.wantRefused(logical.ReadOperation, "token", nil, "keys/default")
 }

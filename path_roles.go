@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"net/http"
 
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
+
+	"vault-plugin-secrets-workfront/internal/settings"
 )
 
 func (b *backend) pathRolesList() *framework.Path {
@@ -45,7 +47,7 @@ func (b *backend) pathRoles() *framework.Path {
 		Operations: map[logical.Operation]framework.OperationHandler{
 			logical.CreateOperation: create,
 			logical.UpdateOperation: create,
-			logical.PatchOperation:  write(b.patchRole, "Change some fields of a role; null has config decide again."),
+			logical.PatchOperation:  write(b.writeRole, "Change some fields of a role; null has config decide again."),
 			logical.ReadOperation: &framework.PathOperation{
 				Callback:  b.readRole,
 				Summary:   "Read a role: what it says itself, without what config gives.",
@@ -67,37 +69,37 @@ func (b *backend) pathRoles() *framework.Path {
 
 func roleFields() map[string]*framework.FieldSchema {
 	return map[string]*framework.FieldSchema{
-		fieldName: {
+		settings.FieldName: {
 			Type:         framework.TypeString,
 			Description:  "Name of the role: letters, digits, _, - and single dots inside, 48 characters at most.",
 			DisplayAttrs: &framework.DisplayAttributes{Name: "Name", Identifier: true},
 		},
-		fieldUserID: {
+		settings.FieldUserID: {
 			Type:         framework.TypeString,
 			Description:  "ID of the Workfront user whose session is lent out. Such a role usually needs a key that this user added.",
 			DisplayAttrs: &framework.DisplayAttributes{Name: "User ID"},
 		},
-		fieldKey: {
+		settings.FieldKey: {
 			Type:         framework.TypeString,
 			Description:  "Name of the signing key, under keys/.",
 			DisplayAttrs: &framework.DisplayAttributes{Name: "Signing key"},
 		},
-		fieldTTL: {
+		settings.FieldTTL: {
 			Type:         framework.TypeDurationSecond,
 			Description:  "Life of a lease, if the reader asks for none. 0 is what config says.",
 			DisplayAttrs: &framework.DisplayAttributes{Name: "Lease TTL"},
 		},
-		fieldMaxTTL: {
+		settings.FieldMaxTTL: {
 			Type:         framework.TypeDurationSecond,
 			Description:  "Longest life of a lease, renewals included. 0 is what config says.",
 			DisplayAttrs: &framework.DisplayAttributes{Name: "Maximum lease TTL"},
 		},
-		fieldShareSession: {
+		settings.FieldShareSession: {
 			Type:         framework.TypeBool,
 			Description:  "Give all readers of the role the same session, each with a lease of its own.",
 			DisplayAttrs: &framework.DisplayAttributes{Name: "Share the session"},
 		},
-		fieldDescription: {
+		settings.FieldDescription: {
 			Type:         framework.TypeString,
 			Description:  "What the role is for, 256 characters at most.",
 			DisplayAttrs: &framework.DisplayAttributes{Name: "Description"},
@@ -108,135 +110,82 @@ func roleFields() map[string]*framework.FieldSchema {
 // roleAnswerFields are the fields of a read: what the role says itself.
 func roleAnswerFields() map[string]*framework.FieldSchema {
 	fields := roleFields()
-	delete(fields, fieldName)
+	delete(fields, settings.FieldName)
 	return fields
 }
 
 func (b *backend) roleExists(ctx context.Context, req *logical.Request, d *framework.FieldData) (bool, error) {
-	name := d.Get(fieldName).(string)
-	if checkName(fieldName, name) != nil {
+	name := d.Get(settings.FieldName).(string)
+	if settings.CheckName(settings.FieldName, name) != nil {
 		return false, nil // storage would refuse some names; the write says what is wrong with them
 	}
-	r, err := getRole(ctx, req.Storage, name)
+	r, err := b.settings.Role(ctx, req.Storage, name)
 	return r != nil, err
 }
 
 func (b *backend) listRoles(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
-	names, err := req.Storage.List(ctx, rolePrefix)
+	names, err := b.settings.Roles(ctx, req.Storage)
 	if err != nil {
-		return nil, fmt.Errorf("list roles: %w", err)
+		return nil, err
 	}
 	return logical.ListResponse(names), nil
 }
 
+// writeRole is create, update and patch: all of them merge.
 func (b *backend) writeRole(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
-	return b.changeRole(ctx, req, d, func() (*role, error) { return &role{}, nil })
-}
-
-func (b *backend) patchRole(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
-	return b.changeRole(ctx, req, d, func() (*role, error) {
-		return nil, logical.CodedError(http.StatusNotFound, "there is no such role to patch; use `vault write` to make it")
-	})
-}
-
-// changeRole merges the request into the role, or into what absent returns, and stores the outcome, or nothing.
-func (b *backend) changeRole(ctx context.Context, req *logical.Request, d *framework.FieldData, absent func() (*role, error)) (*logical.Response, error) {
-	name := d.Get(fieldName).(string)
-	if err := checkName(fieldName, name); err != nil {
+	name := d.Get(settings.FieldName).(string)
+	if err := settings.CheckName(settings.FieldName, name); err != nil {
 		return nil, err
 	}
-	b.adminMu.Lock()
-	defer b.adminMu.Unlock()
-	r, err := getRole(ctx, req.Storage, name)
+	changes, err := decode(req, d)
 	if err != nil {
 		return nil, err
 	}
-	if r == nil {
-		if r, err = absent(); err != nil {
-			return nil, err
-		}
+	warnings, err := b.settings.WriteRole(ctx, req.Storage, mountOf(req), name,
+		settings.RoleWrite{Changes: changes, Patch: req.Operation == logical.PatchOperation})
+	if errors.Is(err, settings.ErrNotFound) {
+		return nil, logical.CodedError(http.StatusNotFound, "there is no such role to patch; create it with `vault write`")
 	}
-	if err := merge(req, d, map[string]setter{
-		fieldUserID:       setText(fieldUserID, &r.UserID, maxIDLength, false),
-		fieldKey:          setText(fieldKey, &r.Key, maxIDLength, false),
-		fieldTTL:          setDuration(fieldTTL, &r.TTL, 0, maxDuration),
-		fieldMaxTTL:       setDuration(fieldMaxTTL, &r.MaxTTL, 0, maxDuration),
-		fieldShareSession: setOptionalBool(&r.ShareSession),
-		fieldDescription:  setText(fieldDescription, &r.Description, maxIDLength, false),
-	}); err != nil {
+	if err != nil {
 		return nil, err
 	}
-	if r.Key != "" {
-		if err := checkName(fieldKey, r.Key); err != nil {
-			return nil, err
-		}
-	}
-	if err := checkTTLs(r.TTL, r.MaxTTL); err != nil {
-		return nil, err
-	}
-	if err := putRole(ctx, req.Storage, name, r); err != nil {
-		return nil, err
-	}
-	b.settingsChanged()
-	b.endUnshared(ctx, req.Storage)
-	b.event(ctx, eventRoleWrite, "path", rolePrefix+name)
-	return roleWarnings(ctx, req, r)
-}
-
-// roleWarnings is the answer to a write: what is likely to be missing.
-func roleWarnings(ctx context.Context, req *logical.Request, r *role) (*logical.Response, error) {
-	resp := &logical.Response{}
-	if r.UserID != "" && r.Key == "" {
-		resp.AddWarning("The role names a user_id but no key. Workfront ties a public key to the user who added it, so the key that config names " +
-			"works for this user only if the user has added its certificate, too.")
-	}
-	if r.Key != "" {
-		key, err := getKey(ctx, req.Storage, r.Key)
-		if err != nil {
-			return nil, err
-		}
-		if key == nil {
-			resp.AddWarning(missingKey(req, r.Key))
-		}
-	}
-	return resp, nil
+	b.unshare(ctx, req.Storage, name)
+	b.event(ctx, eventRoleWrite, "path", settings.RolePrefix+name)
+	return &logical.Response{Warnings: warnings}, nil
 }
 
 func (b *backend) readRole(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
-	name := d.Get(fieldName).(string)
-	if err := checkName(fieldName, name); err != nil {
+	name := d.Get(settings.FieldName).(string)
+	if err := settings.CheckName(settings.FieldName, name); err != nil {
 		return nil, err
 	}
-	r, err := getRole(ctx, req.Storage, name)
+	r, err := b.settings.Role(ctx, req.Storage, name)
 	if err != nil || r == nil {
 		return nil, err
 	}
 	data := map[string]any{
-		fieldUserID:      r.UserID,
-		fieldKey:         r.Key,
-		fieldTTL:         int64(r.TTL.Seconds()),
-		fieldMaxTTL:      int64(r.MaxTTL.Seconds()),
-		fieldDescription: r.Description,
+		settings.FieldUserID:      r.UserID,
+		settings.FieldKey:         r.Key,
+		settings.FieldTTL:         int64(r.TTL.Seconds()),
+		settings.FieldMaxTTL:      int64(r.MaxTTL.Seconds()),
+		settings.FieldDescription: r.Description,
 	}
 	if r.ShareSession != nil {
-		data[fieldShareSession] = *r.ShareSession
+		data[settings.FieldShareSession] = *r.ShareSession
 	}
 	return &logical.Response{Data: data}, nil
 }
 
 func (b *backend) deleteRole(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
-	name := d.Get(fieldName).(string)
-	if err := checkName(fieldName, name); err != nil {
+	name := d.Get(settings.FieldName).(string)
+	if err := settings.CheckName(settings.FieldName, name); err != nil {
 		return nil, err
 	}
-	b.adminMu.Lock()
-	defer b.adminMu.Unlock()
-	if err := req.Storage.Delete(ctx, rolePrefix+name); err != nil {
-		return nil, fmt.Errorf("delete role %s: %w", name, err)
+	if err := b.settings.DeleteRole(ctx, req.Storage, name); err != nil {
+		return nil, err
 	}
-	b.settingsChanged()
-	b.endUnshared(ctx, req.Storage)
-	b.event(ctx, eventRoleDelete, "path", rolePrefix+name)
+	b.unshare(ctx, req.Storage, name)
+	b.event(ctx, eventRoleDelete, "path", settings.RolePrefix+name)
 	return nil, nil
 }
 

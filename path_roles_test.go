@@ -7,6 +7,7 @@ import (
 
 	"github.com/hashicorp/vault/sdk/logical"
 
+	"vault-plugin-secrets-workfront/internal/settings"
 	"vault-plugin-secrets-workfront/internal/workfronttest"
 )
 
@@ -31,7 +32,7 @@ func TestRolesMergeAndPatch(t *testing.T) {
 	if got := m.read("roles/r"); got != nil {
 		t.Errorf("no such role: got %v, want nothing", got)
 	}
-	m.wantStatus(404, logical.PatchOperation, "roles/r", map[string]any{fieldTTL: "1m"}, "vault write")
+	m.wantStatus(404, logical.PatchOperation, "roles/r", map[string]any{settings.FieldTTL: "1m"}, "vault write")
 	m.write("roles/r", nil)
 	steps := []struct {
 		name string
@@ -40,20 +41,20 @@ func TestRolesMergeAndPatch(t *testing.T) {
 		want map[string]any
 	}{
 		{"empty", logical.UpdateOperation, nil, map[string]any{
-			fieldUserID: "", fieldKey: "", fieldTTL: 0, fieldMaxTTL: 0, fieldDescription: "",
+			settings.FieldUserID: "", settings.FieldKey: "", settings.FieldTTL: 0, settings.FieldMaxTTL: 0, settings.FieldDescription: "",
 		}},
 		{"all fields", logical.UpdateOperation, map[string]any{
-			fieldUserID: "u", fieldKey: "k", fieldTTL: "1m", fieldMaxTTL: "1h", fieldShareSession: false, fieldDescription: "reports",
+			settings.FieldUserID: "u", settings.FieldKey: "k", settings.FieldTTL: "1m", settings.FieldMaxTTL: "1h", settings.FieldShareSession: false, settings.FieldDescription: "reports",
 		}, map[string]any{
-			fieldUserID: "u", fieldKey: "k", fieldTTL: 60, fieldMaxTTL: 3600, fieldShareSession: false, fieldDescription: "reports",
+			settings.FieldUserID: "u", settings.FieldKey: "k", settings.FieldTTL: 60, settings.FieldMaxTTL: 3600, settings.FieldShareSession: false, settings.FieldDescription: "reports",
 		}},
-		{"one field", logical.UpdateOperation, map[string]any{fieldShareSession: true}, map[string]any{
-			fieldUserID: "u", fieldKey: "k", fieldTTL: 60, fieldMaxTTL: 3600, fieldShareSession: true, fieldDescription: "reports",
+		{"one field", logical.UpdateOperation, map[string]any{settings.FieldShareSession: true}, map[string]any{
+			settings.FieldUserID: "u", settings.FieldKey: "k", settings.FieldTTL: 60, settings.FieldMaxTTL: 3600, settings.FieldShareSession: true, settings.FieldDescription: "reports",
 		}},
 		{"patch with null", logical.PatchOperation, map[string]any{
-			fieldUserID: nil, fieldKey: nil, fieldTTL: nil, fieldMaxTTL: nil, fieldShareSession: nil, fieldDescription: nil,
+			settings.FieldUserID: nil, settings.FieldKey: nil, settings.FieldTTL: nil, settings.FieldMaxTTL: nil, settings.FieldShareSession: nil, settings.FieldDescription: nil,
 		}, map[string]any{
-			fieldUserID: "", fieldKey: "", fieldTTL: 0, fieldMaxTTL: 0, fieldDescription: "",
+			settings.FieldUserID: "", settings.FieldKey: "", settings.FieldTTL: 0, settings.FieldMaxTTL: 0, settings.FieldDescription: "",
 		}},
 	}
 	for _, s := range steps {
@@ -79,9 +80,9 @@ func TestRoleWarnings(t *testing.T) {
 		data map[string]any
 		want string
 	}{
-		{"user without key", map[string]any{fieldUserID: "u"}, "ties a public key to the user"},
-		{"key that is missing", map[string]any{fieldKey: "k"}, "vault write -f workfront/keys/k/generate"},
-		{"unknown field", map[string]any{fieldKey: "default", "tll": "5m"}, "unrecognized parameters: [tll]"},
+		{"user without key", map[string]any{settings.FieldUserID: "u"}, "ties a public key to the user"},
+		{"key that is missing", map[string]any{settings.FieldKey: "k"}, "vault write -f workfront/keys/k/generate"},
+		{"unknown field", map[string]any{settings.FieldKey: "default", "tll": "5m"}, "unrecognized parameters: [tll]"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -95,25 +96,25 @@ func TestRoleWarnings(t *testing.T) {
 
 // What a role leaves out, config gives.
 func TestRoleInheritance(t *testing.T) {
-	m, w := ready(t, map[string]any{fieldTTL: "5m"})
-	user := w.addUser(t, m.write("keys/own/generate", nil).Data[fieldCertificate].(string))
+	m, w := ready(t, map[string]any{settings.FieldTTL: "5m"})
+	user := w.addUser(t, m.write("keys/own/generate", nil).Data[settings.FieldCertificate].(string))
 	m.write("roles/plain", nil)
-	m.write("roles/own", map[string]any{fieldUserID: user, fieldKey: "own", fieldTTL: "2m", fieldMaxTTL: "4m"})
-	m.write("roles/broken", map[string]any{fieldUserID: user}) // with the key of another user
+	m.write("roles/own", map[string]any{settings.FieldUserID: user, settings.FieldKey: "own", settings.FieldTTL: "2m", settings.FieldMaxTTL: "4m"})
+	m.write("roles/broken", map[string]any{settings.FieldUserID: user}) // with the key of another user
 
 	plain := m.readTokenAt("token/plain", nil)
-	if plain.data[fieldUserID] != w.userID || plain.secret.TTL != 5*time.Minute || plain.data[fieldRole] != "plain" {
-		t.Errorf("plain: got user %v, ttl %s, role %v", plain.data[fieldUserID], plain.secret.TTL, plain.data[fieldRole])
+	if plain.data[settings.FieldUserID] != w.userID || plain.secret.TTL != 5*time.Minute || plain.data[fieldRole] != "plain" {
+		t.Errorf("plain: got user %v, ttl %s, role %v", plain.data[settings.FieldUserID], plain.secret.TTL, plain.data[fieldRole])
 	}
 	own := m.readTokenAt("token/own", nil)
-	if own.data[fieldUserID] != user || own.secret.TTL != 2*time.Minute || own.secret.MaxTTL != 4*time.Minute {
-		t.Errorf("own: got user %v, ttl %s, max %s", own.data[fieldUserID], own.secret.TTL, own.secret.MaxTTL)
+	if own.data[settings.FieldUserID] != user || own.secret.TTL != 2*time.Minute || own.secret.MaxTTL != 4*time.Minute {
+		t.Errorf("own: got user %v, ttl %s, max %s", own.data[settings.FieldUserID], own.secret.TTL, own.secret.MaxTTL)
 	}
 	m.wantRefused(logical.ReadOperation, "token/broken", nil, "refused")
 	own.revoke()
 	plain.revoke()
 
-	m.write("config", map[string]any{fieldTTL: "3m"}) // takes effect at once
+	m.write("config", map[string]any{settings.FieldTTL: "3m"}) // takes effect at once
 	again := m.readTokenAt("token/plain", nil)
 	if again.secret.TTL != 3*time.Minute {
 		t.Errorf("after a change of config: got ttl %s, want 3m", again.secret.TTL)
@@ -123,21 +124,21 @@ func TestRoleInheritance(t *testing.T) {
 
 func TestKeyInUseByARole(t *testing.T) {
 	m, _ := ready(t, nil)
-	m.write("keys/k/import", map[string]any{fieldPrivateKey: testKeyPEM(t)})
-	m.write("roles/a", map[string]any{fieldKey: "k"})
-	m.write("roles/b", map[string]any{fieldKey: "k"})
+	m.write("keys/k/import", map[string]any{settings.FieldPrivateKey: testKeyPEM(t)})
+	m.write("roles/a", map[string]any{settings.FieldKey: "k"})
+	m.write("roles/b", map[string]any{settings.FieldKey: "k"})
 	if got, want := asJSON(t, m.read("keys/k")[fieldUsedBy]), `["roles/a","roles/b"]`; got != want {
 		t.Errorf("used by: got %s, want %s", got, want)
 	}
 	m.wantRefused(logical.DeleteOperation, "keys/k", nil, "name", "roles/a, roles/b")
-	m.must(logical.PatchOperation, "roles/a", map[string]any{fieldKey: nil})
+	m.must(logical.PatchOperation, "roles/a", map[string]any{settings.FieldKey: nil})
 	m.must(logical.DeleteOperation, "roles/b", nil)
 	m.must(logical.DeleteOperation, "keys/k", nil)
 }
 
 func TestDeletedRole(t *testing.T) {
-	m, w := ready(t, map[string]any{fieldTTL: "5m"})
-	m.write("roles/r", map[string]any{fieldShareSession: true})
+	m, w := ready(t, map[string]any{settings.FieldTTL: "5m"})
+	m.write("roles/r", map[string]any{settings.FieldShareSession: true})
 	l := m.readTokenAt("token/r", nil)
 	m.must(logical.DeleteOperation, "roles/r", nil)
 	m.must(logical.DeleteOperation, "roles/r", nil) // is idempotent
@@ -155,9 +156,9 @@ func TestDeletedRole(t *testing.T) {
 }
 
 func TestSharedRole(t *testing.T) {
-	m, w := ready(t, map[string]any{fieldShareSession: true})
+	m, w := ready(t, map[string]any{settings.FieldShareSession: true})
 	m.write("roles/r", nil)
-	m.write("roles/fresh", map[string]any{fieldShareSession: false})
+	m.write("roles/fresh", map[string]any{settings.FieldShareSession: false})
 	a, b := m.readTokenAt("token/r", nil), m.readTokenAt("token/r", nil)
 	if a.token() != b.token() {
 		t.Error("two readers of a shared role got different sessions")
@@ -174,14 +175,14 @@ func TestSharedRole(t *testing.T) {
 	} else {
 		c.revoke()
 	}
-	m.write("config", map[string]any{fieldClientSecret: mustAddSecret(t, w)})
+	m.write("config", map[string]any{settings.FieldClientSecret: mustAddSecret(t, w)})
 	if c := m.readTokenAt("token/r", nil); c.token() != a.token() {
 		t.Error("another client secret replaced the session")
 	} else {
 		c.revoke()
 	}
 	user := w.addUser(t, testKey().CertificatePEM())
-	m.write("roles/r", map[string]any{fieldUserID: user, fieldKey: "default"})
+	m.write("roles/r", map[string]any{settings.FieldUserID: user, settings.FieldKey: "default"})
 	c := m.readTokenAt("token/r", nil)
 	if c.token() == a.token() {
 		t.Error("after a change of the user, a reader got the session of the old one")
@@ -212,12 +213,12 @@ func TestClientSecretRotation(t *testing.T) {
 	m, w := ready(t, nil)
 	secret := mustAddSecret(t, w)
 	m.readToken(nil).revoke()
-	m.must(logical.PatchOperation, "config", map[string]any{fieldClientSecret: secret, fieldVerify: true})
+	m.must(logical.PatchOperation, "config", map[string]any{settings.FieldClientSecret: secret, fieldVerify: true})
 	if err := w.RemoveSecret(w.app.ClientID, w.app.ClientSecret); err != nil {
 		t.Fatal(err)
 	}
 	m.readToken(nil).revoke()
-	m.wantRefused(logical.PatchOperation, "config", map[string]any{fieldClientSecret: w.app.ClientSecret, fieldVerify: true}, "not stored")
+	m.wantRefused(logical.PatchOperation, "config", map[string]any{settings.FieldClientSecret: w.app.ClientSecret, fieldVerify: true}, "not stored")
 	m.readToken(nil).revoke()
 }
 
@@ -228,9 +229,9 @@ func TestVerifyConnection(t *testing.T) {
 		changes[fieldVerify] = true
 		return w.settings(changes)
 	}
-	m.wantRefused(logical.UpdateOperation, "config", verified(map[string]any{fieldUserID: ""}), "not stored", "user_id")
+	m.wantRefused(logical.UpdateOperation, "config", verified(map[string]any{settings.FieldUserID: ""}), "not stored", "user_id")
 	m.wantRefused(logical.UpdateOperation, "config", verified(map[string]any{}), "not stored", "signing key")
-	m.write("keys/default/import", map[string]any{fieldPrivateKey: testKeyPEM(t), fieldCertificate: testKey().CertificatePEM()})
+	m.write("keys/default/import", map[string]any{settings.FieldPrivateKey: testKeyPEM(t), settings.FieldCertificate: testKey().CertificatePEM()})
 	m.wantRefused(logical.UpdateOperation, "config", verified(map[string]any{}), "not stored", "refused")
 	if got := m.read("config"); got != nil {
 		t.Errorf("stored all the same: got %v", got)
@@ -240,10 +241,10 @@ func TestVerifyConnection(t *testing.T) {
 	before := asJSON(t, m.read("config"))
 
 	w.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointExchange, Status: 503})
-	m.wantStatus(502, logical.PatchOperation, "config", map[string]any{fieldTTL: "1m", fieldVerify: true, fieldMaxRetries: 0}, "not stored")
+	m.wantStatus(502, logical.PatchOperation, "config", map[string]any{settings.FieldTTL: "1m", fieldVerify: true, settings.FieldMaxRetries: 0}, "not stored")
 	w.ClearFaults()
 	w.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointLogout, Status: 500})
-	m.wantStatus(502, logical.PatchOperation, "config", map[string]any{fieldTTL: "1m", fieldVerify: true}, "not stored", "logged out")
+	m.wantStatus(502, logical.PatchOperation, "config", map[string]any{settings.FieldTTL: "1m", fieldVerify: true}, "not stored", "logged out")
 	w.ClearFaults()
 	if got := asJSON(t, m.read("config")); got != before {
 		t.Errorf("stored all the same: got %s, want %s", got, before)
@@ -281,23 +282,23 @@ func TestVerifyAndCheckSpareASessionInUse(t *testing.T) {
 // What was shared and is leased by nobody ends when it is shared no longer, whichever setting says so.
 func TestUnleasedSessionEndsWithItsSharing(t *testing.T) {
 	stops := map[string]func(m *mount){
-		"role says so": func(m *mount) { m.write("roles/r", map[string]any{fieldShareSession: false}) },
+		"role says so": func(m *mount) { m.write("roles/r", map[string]any{settings.FieldShareSession: false}) },
 		"role leaves it to config": func(m *mount) {
-			m.must(logical.PatchOperation, "roles/r", map[string]any{fieldShareSession: nil})
+			m.must(logical.PatchOperation, "roles/r", map[string]any{settings.FieldShareSession: nil})
 		},
 		"role is deleted":   func(m *mount) { m.must(logical.DeleteOperation, "roles/r", nil) },
 		"config is deleted": func(m *mount) { m.must(logical.DeleteOperation, "config", nil) },
 		"config says so": func(m *mount) {
-			m.write("config", map[string]any{fieldShareSession: true})
-			m.must(logical.PatchOperation, "roles/r", map[string]any{fieldShareSession: nil})
-			m.write("config", map[string]any{fieldShareSession: false})
+			m.write("config", map[string]any{settings.FieldShareSession: true})
+			m.must(logical.PatchOperation, "roles/r", map[string]any{settings.FieldShareSession: nil})
+			m.write("config", map[string]any{settings.FieldShareSession: false})
 		},
 	}
 	for name, stop := range stops {
 		t.Run(name, func(t *testing.T) {
 			m, w := ready(t, nil)
-			m.write("roles/r", map[string]any{fieldShareSession: true})
-			m.write("roles/other", map[string]any{fieldShareSession: true})
+			m.write("roles/r", map[string]any{settings.FieldShareSession: true})
+			m.write("roles/other", map[string]any{settings.FieldShareSession: true})
 			first := m.readTokenAt("token/r", nil)
 			m.clock.Advance(25 * time.Minute)
 			m.readTokenAt("token/r", nil) // begins the replacement, which nobody leases
@@ -330,5 +331,5 @@ func TestExistenceCheckOfABadRoleName(t *testing.T) {
 
 func TestVerifyFindsTheClientIDInPlaceOfTheCustomerID(t *testing.T) {
 	m, w := ready(t, nil)
-	m.wantRefused(logical.UpdateOperation, "config", map[string]any{fieldCustomerID: w.app.ClientID, fieldVerify: true}, "customer_id", "client_id", "not stored")
+	m.wantRefused(logical.UpdateOperation, "config", map[string]any{settings.FieldCustomerID: w.app.ClientID, fieldVerify: true}, "customer_id", "client_id", "not stored")
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 
 	"vault-plugin-secrets-workfront/internal/session"
+	"vault-plugin-secrets-workfront/internal/settings"
 )
 
 const (
@@ -68,14 +69,14 @@ func (b *backend) pathSessions() *framework.Path {
 
 func sessionAnswerFields() map[string]*framework.FieldSchema {
 	return map[string]*framework.FieldSchema{
-		fieldRole:      {Type: framework.TypeString, Description: "Role that the session was started for; empty for the defaults of config."},
-		fieldUserID:    {Type: framework.TypeString, Description: "ID of the Workfront user whose session it is."},
-		fieldBaseURL:   {Type: framework.TypeString, Description: "Address of the Workfront that issued it."},
-		fieldIssuedAt:  {Type: framework.TypeTime, Description: "When it was started."},
-		fieldExpiresAt: {Type: framework.TypeTime, Description: "When it ends by itself."},
-		fieldStated:    {Type: framework.TypeBool, Description: "Whether Workfront stated that end, or it is assumed (session_ttl)."},
-		fieldLeases:    {Type: framework.TypeInt, Description: "How many leases hold it."},
-		fieldState:     {Type: framework.TypeString, Description: "active, or logout_pending: it could not be logged out yet and is tried again."},
+		fieldRole:             {Type: framework.TypeString, Description: "Role that the session was started for; empty for the defaults of config."},
+		settings.FieldUserID:  {Type: framework.TypeString, Description: "ID of the Workfront user whose session it is."},
+		settings.FieldBaseURL: {Type: framework.TypeString, Description: "Address of the Workfront that issued it."},
+		fieldIssuedAt:         {Type: framework.TypeTime, Description: "When it was started."},
+		fieldExpiresAt:        {Type: framework.TypeTime, Description: "When it ends by itself."},
+		fieldStated:           {Type: framework.TypeBool, Description: "Whether Workfront stated that end, or it is assumed (session_ttl)."},
+		fieldLeases:           {Type: framework.TypeInt, Description: "How many leases hold it."},
+		fieldState:            {Type: framework.TypeString, Description: "active, or logout_pending: it could not be logged out yet and is tried again."},
 	}
 }
 
@@ -111,20 +112,20 @@ func (b *backend) describeSession(ctx context.Context, s logical.Storage, r *ses
 		return nil, err
 	}
 	return map[string]any{
-		fieldRole:      r.Role,
-		fieldUserID:    r.UserID,
-		fieldBaseURL:   r.Endpoint.BaseURL,
-		fieldIssuedAt:  r.IssuedAt.UTC().Format(time.RFC3339),
-		fieldExpiresAt: r.ExpiresAt.UTC().Format(time.RFC3339),
-		fieldStated:    r.Stated,
-		fieldLeases:    leases,
-		fieldState:     string(r.State),
+		fieldRole:             r.Role,
+		settings.FieldUserID:  r.UserID,
+		settings.FieldBaseURL: r.Endpoint.BaseURL,
+		fieldIssuedAt:         r.IssuedAt.UTC().Format(time.RFC3339),
+		fieldExpiresAt:        r.ExpiresAt.UTC().Format(time.RFC3339),
+		fieldStated:           r.Stated,
+		fieldLeases:           leases,
+		fieldState:            string(r.State),
 	}, nil
 }
 
 func (b *backend) readSession(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
 	id := d.Get(fieldID).(string)
-	if err := checkName(fieldID, id); err != nil {
+	if err := settings.CheckName(fieldID, id); err != nil {
 		return nil, err
 	}
 	r, err := b.broker.Session(ctx, req.Storage, id)
@@ -140,7 +141,7 @@ func (b *backend) readSession(ctx context.Context, req *logical.Request, d *fram
 
 func (b *backend) deleteSession(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
 	id := d.Get(fieldID).(string)
-	if err := checkName(fieldID, id); err != nil {
+	if err := settings.CheckName(fieldID, id); err != nil {
 		return nil, err
 	}
 	if err := b.broker.Terminate(ctx, req.Storage, id); err != nil {

@@ -8,12 +8,13 @@ import (
 
 	"github.com/hashicorp/vault/sdk/logical"
 
+	"vault-plugin-secrets-workfront/internal/settings"
 	"vault-plugin-secrets-workfront/internal/workfronttest"
 )
 
 func TestSessions(t *testing.T) {
 	m, w := ready(t, nil)
-	m.write("roles/r", map[string]any{fieldShareSession: true})
+	m.write("roles/r", map[string]any{settings.FieldShareSession: true})
 	if resp := m.must(logical.ListOperation, "sessions/", nil); resp != nil {
 		t.Errorf("list of no sessions: got %v, want nothing", resp)
 	}
@@ -21,7 +22,7 @@ func TestSessions(t *testing.T) {
 	m.readTokenAt("token/r", nil)
 	id := shared.data[fieldSessionID].(string)
 	want := map[string]any{
-		fieldRole: "r", fieldUserID: w.userID, fieldBaseURL: w.URL(), fieldIssuedAt: m.clock.Now().UTC().Format(time.RFC3339),
+		fieldRole: "r", settings.FieldUserID: w.userID, settings.FieldBaseURL: w.URL(), fieldIssuedAt: m.clock.Now().UTC().Format(time.RFC3339),
 		fieldExpiresAt: m.clock.Now().Add(30 * time.Minute).UTC().Format(time.RFC3339), fieldStated: true, fieldLeases: 2, fieldState: "active",
 	}
 	for _, restart := range []bool{false, true} {
@@ -67,7 +68,7 @@ func TestSessionsWithoutKeyInformationAbove1000(t *testing.T) {
 
 func TestSessionDelete(t *testing.T) {
 	m, w := ready(t, nil)
-	m.write("roles/r", map[string]any{fieldShareSession: true})
+	m.write("roles/r", map[string]any{settings.FieldShareSession: true})
 	a, b := m.readTokenAt("token/r", nil), m.readTokenAt("token/r", nil)
 	path := "sessions/" + a.data[fieldSessionID].(string)
 	m.must(logical.DeleteOperation, path, nil)

@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 
 	"vault-plugin-secrets-workfront/internal/session"
+	"vault-plugin-secrets-workfront/internal/settings"
 	"vault-plugin-secrets-workfront/internal/workfront"
 )
 
@@ -17,7 +18,7 @@ func (b *backend) pathToken() *framework.Path {
 	return &framework.Path{
 		Pattern:         "token",
 		DisplayAttrs:    &framework.DisplayAttributes{OperationPrefix: operationPrefix, OperationSuffix: "token"},
-		Fields:          map[string]*framework.FieldSchema{fieldTTL: tokenTTLField()},
+		Fields:          map[string]*framework.FieldSchema{settings.FieldTTL: tokenTTLField()},
 		Operations:      tokenOperations(b.readToken, "Return a leased access token with the defaults of config."),
 		HelpSynopsis:    `Return a Workfront access token under a lease.`,
 		HelpDescription: tokenDescription,
@@ -29,7 +30,7 @@ func (b *backend) pathTokenRole() *framework.Path {
 		Pattern:      "token/" + `(?P<` + fieldRole + `>[^/]+)`,
 		DisplayAttrs: &framework.DisplayAttributes{OperationPrefix: operationPrefix, OperationSuffix: "role-token"},
 		Fields: map[string]*framework.FieldSchema{
-			fieldTTL: tokenTTLField(),
+			settings.FieldTTL: tokenTTLField(),
 			fieldRole: {
 				Type:         framework.TypeString,
 				Description:  "Name of the role.",
@@ -66,43 +67,43 @@ func tokenOperations(callback framework.OperationFunc, summary string) map[logic
 
 func tokenAnswerFields() map[string]*framework.FieldSchema {
 	return map[string]*framework.FieldSchema{
-		fieldAccessToken: {Type: framework.TypeString, Description: "The session, to be sent in the header sessionID.", DisplayAttrs: &framework.DisplayAttributes{Sensitive: true}},
-		fieldTokenType:   {Type: framework.TypeString, Description: "What Workfront calls the token: sessionID."},
-		fieldBaseURL:     {Type: framework.TypeString, Description: "Address of the Workfront that the session is for."},
-		fieldUserID:      {Type: framework.TypeString, Description: "ID of the Workfront user whose session it is."},
-		fieldSessionID:   {Type: framework.TypeString, Description: "Name of the session within this mount. It is no credential."},
-		fieldExpiresAt:   {Type: framework.TypeTime, Description: "When the session itself ends, however often the lease is renewed."},
-		fieldRole:        {Type: framework.TypeString, Description: "Role that the token was read for. Left out if there is none."},
+		fieldAccessToken:      {Type: framework.TypeString, Description: "The session, to be sent in the header sessionID.", DisplayAttrs: &framework.DisplayAttributes{Sensitive: true}},
+		fieldTokenType:        {Type: framework.TypeString, Description: "What Workfront calls the token: sessionID."},
+		settings.FieldBaseURL: {Type: framework.TypeString, Description: "Address of the Workfront that the session is for."},
+		settings.FieldUserID:  {Type: framework.TypeString, Description: "ID of the Workfront user whose session it is."},
+		fieldSessionID:        {Type: framework.TypeString, Description: "Name of the session within this mount. It is no credential."},
+		fieldExpiresAt:        {Type: framework.TypeTime, Description: "When the session itself ends, however often the lease is renewed."},
+		fieldRole:             {Type: framework.TypeString, Description: "Role that the token was read for. Left out if there is none."},
 	}
 }
 
 func (b *backend) readToken(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
-	return b.lend(ctx, req, d, "")
+	return b.issueToken(ctx, req, d, "")
 }
 
 func (b *backend) readRoleToken(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
 	name := d.Get(fieldRole).(string)
-	if err := checkName(fieldRole, name); err != nil {
+	if err := settings.CheckName(fieldRole, name); err != nil {
 		return nil, err
 	}
-	return b.lend(ctx, req, d, name)
+	return b.issueToken(ctx, req, d, name)
 }
 
-// lend answers with a leased access token for a role, or with the defaults of config if roleName is empty.
-func (b *backend) lend(ctx context.Context, req *logical.Request, d *framework.FieldData, roleName string) (*logical.Response, error) {
+// issueToken answers with a leased access token for a role, or with the defaults of config if roleName is empty.
+func (b *backend) issueToken(ctx context.Context, req *logical.Request, d *framework.FieldData, roleName string) (*logical.Response, error) {
 	asked, err := askedTTL(d)
 	if err != nil {
 		return nil, err
 	}
-	s, err := b.resolve(ctx, req, roleName)
+	s, err := b.settings.Resolve(ctx, req.Storage, mountOf(req), roleName)
 	if err != nil {
 		return nil, err
 	}
-	ttl, warnings, err := framework.CalculateTTL(b.System(), asked, s.ttl, 0, s.maxTTL, 0, time.Time{})
+	ttl, warnings, err := framework.CalculateTTL(b.System(), asked, s.TTL, 0, s.MaxTTL, 0, time.Time{})
 	if err != nil {
 		return nil, fmt.Errorf("calculate ttl: %w", err)
 	}
-	lease, err := b.broker.Issue(ctx, req.Storage, s.source)
+	lease, err := b.broker.Issue(ctx, req.Storage, s.Source)
 	if err != nil {
 		return nil, explainRefusal(err, s, req.MountPoint)
 	}
@@ -120,12 +121,12 @@ func (b *backend) lend(ctx context.Context, req *logical.Request, d *framework.F
 		warnings = append(warnings, fmt.Sprintf("the lease ends with its session, in %s", left))
 	}
 	data := map[string]any{
-		fieldAccessToken: lease.Token,
-		fieldTokenType:   lease.TokenType,
-		fieldBaseURL:     s.source.Endpoint.BaseURL,
-		fieldUserID:      s.source.UserID,
-		fieldSessionID:   lease.SessionID,
-		fieldExpiresAt:   lease.ExpiresAt.UTC().Format(time.RFC3339),
+		fieldAccessToken:      lease.Token,
+		fieldTokenType:        lease.TokenType,
+		settings.FieldBaseURL: s.Source.Endpoint.BaseURL,
+		settings.FieldUserID:  s.Source.UserID,
+		fieldSessionID:        lease.SessionID,
+		fieldExpiresAt:        lease.ExpiresAt.UTC().Format(time.RFC3339),
 	}
 	if roleName != "" {
 		data[fieldRole] = roleName
@@ -133,8 +134,8 @@ func (b *backend) lend(ctx context.Context, req *logical.Request, d *framework.F
 	resp := b.Secret(secretSessionType).Response(data, internalData(lease, ttl, roleName))
 	resp.Secret.TTL = ttl
 	resp.Secret.MaxTTL = left
-	if s.maxTTL > 0 {
-		resp.Secret.MaxTTL = min(left, s.maxTTL)
+	if s.MaxTTL > 0 {
+		resp.Secret.MaxTTL = min(left, s.MaxTTL)
 	}
 	resp.Secret.Renewable = ttl < left
 	if asked > 0 { // Whoever asked for nothing got what there is.
@@ -147,29 +148,29 @@ func (b *backend) lend(ctx context.Context, req *logical.Request, d *framework.F
 
 // askedTTL returns the TTL that the reader asks for, or 0.
 func askedTTL(d *framework.FieldData) (time.Duration, error) {
-	raw, sent := d.Raw[fieldTTL]
+	raw, sent := d.Raw[settings.FieldTTL]
 	if !sent {
 		return 0, nil
 	}
-	asked, err := wholeSeconds(fieldTTL, raw)
+	asked, err := wholeSeconds(settings.FieldTTL, raw)
 	if err != nil {
 		return 0, err
 	}
 	if asked < time.Second {
-		return 0, badField(fieldTTL, "must be at least 1s; leave it out for the configured one")
+		return 0, settings.BadField(settings.FieldTTL, "must be at least 1s; leave it out for the configured one")
 	}
 	return asked, nil
 }
 
 // explainRefusal tells the operator what Workfront may have refused. How it words that is not documented, so the
 // candidates are all that went into the exchange.
-func explainRefusal(err error, s *settings, mount string) error {
+func explainRefusal(err error, r *settings.Resolved, mount string) error {
 	var refused *workfront.RefusedError
 	if !errors.As(err, &refused) {
 		return err
 	}
 	return fmt.Errorf("%w; compare client_id, client_secret, customer_id and user_id of %sconfig with the OAuth2 application in Workfront, "+
-		"and check that it has the certificate of %skeys/%s among its public keys, added by that user", refused, mount, mount, s.keyName)
+		"and check that it has the certificate of %skeys/%s among its public keys, added by that user", refused, mount, mount, r.KeyName)
 }
 
 // internalData is what Vault keeps with the lease and hands back for its renewal and revocation.

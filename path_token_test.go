@@ -7,6 +7,7 @@ import (
 
 	"github.com/hashicorp/vault/sdk/logical"
 
+	"vault-plugin-secrets-workfront/internal/settings"
 	"vault-plugin-secrets-workfront/internal/workfronttest"
 )
 
@@ -29,17 +30,17 @@ func TestTokenTTL(t *testing.T) {
 		warning   string
 	}{
 		{name: "the mount's default is longer than the session", ttl: 1799 * time.Second, max: 1799 * time.Second},
-		{name: "configured", config: map[string]any{fieldTTL: "5m"}, ttl: 5 * time.Minute, max: 1799 * time.Second, renewable: true},
-		{name: "configured with a cap", config: map[string]any{fieldTTL: "5m", fieldMaxTTL: "10m"}, ttl: 5 * time.Minute, max: 10 * time.Minute, renewable: true},
-		{name: "only a cap", config: map[string]any{fieldMaxTTL: "10m"}, ttl: 10 * time.Minute, max: 10 * time.Minute, renewable: true},
-		{name: "asked", config: map[string]any{fieldTTL: "5m"}, asked: "90s", ttl: 90 * time.Second, max: 1799 * time.Second, renewable: true},
-		{name: "asked for more than the cap", config: map[string]any{fieldMaxTTL: "10m"}, asked: "15m", ttl: 10 * time.Minute, max: 10 * time.Minute, renewable: true, warning: "max_ttl"},
+		{name: "configured", config: map[string]any{settings.FieldTTL: "5m"}, ttl: 5 * time.Minute, max: 1799 * time.Second, renewable: true},
+		{name: "configured with a cap", config: map[string]any{settings.FieldTTL: "5m", settings.FieldMaxTTL: "10m"}, ttl: 5 * time.Minute, max: 10 * time.Minute, renewable: true},
+		{name: "only a cap", config: map[string]any{settings.FieldMaxTTL: "10m"}, ttl: 10 * time.Minute, max: 10 * time.Minute, renewable: true},
+		{name: "asked", config: map[string]any{settings.FieldTTL: "5m"}, asked: "90s", ttl: 90 * time.Second, max: 1799 * time.Second, renewable: true},
+		{name: "asked for more than the cap", config: map[string]any{settings.FieldMaxTTL: "10m"}, asked: "15m", ttl: 10 * time.Minute, max: 10 * time.Minute, renewable: true, warning: "max_ttl"},
 		{name: "asked for more than the session", asked: "2h", ttl: 1799 * time.Second, max: 1799 * time.Second, warning: "session"},
-		{name: "short session", config: map[string]any{fieldTTL: "5m"}, expiresIn: "60", ttl: 59 * time.Second, max: 59 * time.Second},
+		{name: "short session", config: map[string]any{settings.FieldTTL: "5m"}, expiresIn: "60", ttl: 59 * time.Second, max: 59 * time.Second},
 		{name: "rounded down", expiresIn: "60.9", ttl: 59 * time.Second, max: 59 * time.Second},
 		{name: "shortest session", expiresIn: "2", ttl: time.Second, max: time.Second},
 		{name: "a string", expiresIn: `"120"`, ttl: 119 * time.Second, max: 119 * time.Second},
-		{name: "none stated", expiresIn: "0", config: map[string]any{fieldSessionTTL: "10m"}, ttl: 599 * time.Second, max: 599 * time.Second},
+		{name: "none stated", expiresIn: "0", config: map[string]any{settings.FieldSessionTTL: "10m"}, ttl: 599 * time.Second, max: 599 * time.Second},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -50,7 +51,7 @@ func TestTokenTTL(t *testing.T) {
 			}
 			data := map[string]any{}
 			if tt.asked != nil {
-				data[fieldTTL] = tt.asked
+				data[settings.FieldTTL] = tt.asked
 			}
 			l := m.readToken(data)
 			if l.secret.TTL != tt.ttl || l.secret.MaxTTL != tt.max || l.secret.Renewable != tt.renewable {
@@ -69,10 +70,10 @@ func TestTokenNeedsSettings(t *testing.T) {
 	m := newMount(t)
 	m.wantRefused(logical.ReadOperation, "token", nil, "not configured", "vault write workfront/config")
 	m.write("config", map[string]any{
-		fieldBaseURL: "https://acme.my.workfront.com", fieldClientID: "c", fieldClientSecret: "s", fieldCustomerID: "cu", fieldKey: "mine",
+		settings.FieldBaseURL: "https://acme.my.workfront.com", settings.FieldClientID: "c", settings.FieldClientSecret: "s", settings.FieldCustomerID: "cu", settings.FieldKey: "mine",
 	})
 	m.wantRefused(logical.ReadOperation, "token", nil, "user_id", "vault write workfront/config user_id=")
-	m.write("config", map[string]any{fieldUserID: "u"})
+	m.write("config", map[string]any{settings.FieldUserID: "u"})
 	m.wantRefused(logical.ReadOperation, "token", nil, `"mine"`, "vault write -f workfront/keys/mine/generate")
 }
 
@@ -83,7 +84,7 @@ func TestTokenErrors(t *testing.T) {
 		b := workfronttest.DefaultBehaviour()
 		b.EchoRefusals = true
 		w.SetBehaviour(b)
-		m.write("config", map[string]any{fieldCustomerID: "wrong"})
+		m.write("config", map[string]any{settings.FieldCustomerID: "wrong"})
 		m.wantRefused(logical.ReadOperation, "token", nil, "401", "customer_id", "workfront/keys/default")
 		resp, _ := m.request(logical.ReadOperation, "token", nil)
 		if text := resp.Error().Error(); strings.Contains(text, w.app.ClientSecret) || strings.Contains(text, "eyJ") {
@@ -91,13 +92,13 @@ func TestTokenErrors(t *testing.T) {
 		}
 	})
 	t.Run("unreachable", func(t *testing.T) {
-		m, w := ready(t, map[string]any{fieldMaxRetries: 0})
+		m, w := ready(t, map[string]any{settings.FieldMaxRetries: 0})
 		w.Suspend()
 		m.wantStatus(502, logical.ReadOperation, "token", nil, "not available")
 	})
 	for _, status := range []int{429, 500, 502, 503, 504} {
 		t.Run("overloaded or broken", func(t *testing.T) {
-			m, w := ready(t, map[string]any{fieldMaxRetries: 0})
+			m, w := ready(t, map[string]any{settings.FieldMaxRetries: 0})
 			w.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointExchange, Status: status})
 			m.wantStatus(502, logical.ReadOperation, "token", nil, "not available")
 		})
@@ -128,7 +129,7 @@ func TestTokenErrors(t *testing.T) {
 }
 
 func TestTokenRetries(t *testing.T) {
-	m, w := ready(t, map[string]any{fieldMaxRetries: 2})
+	m, w := ready(t, map[string]any{settings.FieldMaxRetries: 2})
 	w.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointExchange, Status: 503, Times: 2})
 	m.readToken(nil).revoke()
 	if got := w.Stats().Exchanges; got != 3 {

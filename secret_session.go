@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 
 	"vault-plugin-secrets-workfront/internal/session"
+	"vault-plugin-secrets-workfront/internal/settings"
 )
 
 // secretSessionType names the secret in every lease. It must never change: Vault could not revoke the leases of an
@@ -44,12 +45,12 @@ func (b *backend) renewSession(ctx context.Context, req *logical.Request, _ *fra
 		return nil, err
 	}
 	if roleName, _ := req.Secret.InternalData[internalRole].(string); roleName != "" {
-		r, err := getRole(ctx, req.Storage, roleName)
+		r, err := b.settings.Role(ctx, req.Storage, roleName)
 		if err != nil {
 			return nil, err
 		}
 		if r == nil {
-			return nil, &userError{fmt.Sprintf("the role %q of this lease was deleted, so the lease ends as it is", roleName)}
+			return nil, settings.BadInput("cannot renew lease: role %q has been deleted", roleName)
 		}
 	}
 	record, err := b.broker.Session(ctx, req.Storage, sessionID)
@@ -57,12 +58,12 @@ func (b *backend) renewSession(ctx context.Context, req *logical.Request, _ *fra
 		return nil, err
 	}
 	if record == nil || record.State != session.StateActive {
-		return nil, &userError{"the workfront session of this lease has ended; read a new token"}
+		return nil, settings.BadInput("cannot renew lease: its Workfront session has ended; read a new token")
 	}
 	left := record.ExpiresAt.Sub(b.now())
 	if left < session.MinLife {
-		return nil, &userError{fmt.Sprintf("the workfront session of this lease ends at %s and cannot be extended; read a new token",
-			record.ExpiresAt.UTC().Format(time.RFC3339))}
+		return nil, settings.BadInput("cannot renew lease: its Workfront session expires at %s and cannot be extended; read a new token",
+			record.ExpiresAt.UTC().Format(time.RFC3339))
 	}
 	issuedFor, err := leaseData(req, internalTTL)
 	if err != nil {

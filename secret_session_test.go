@@ -8,6 +8,7 @@ import (
 	"github.com/hashicorp/vault/sdk/helper/consts"
 	"github.com/hashicorp/vault/sdk/logical"
 
+	"vault-plugin-secrets-workfront/internal/settings"
 	"vault-plugin-secrets-workfront/internal/workfronttest"
 )
 
@@ -18,7 +19,7 @@ func (readOnly) Put(context.Context, *logical.StorageEntry) error { return logic
 func (readOnly) Delete(context.Context, string) error             { return logical.ErrReadOnly }
 
 func TestRenew(t *testing.T) {
-	m, _ := ready(t, map[string]any{fieldTTL: "10m"})
+	m, _ := ready(t, map[string]any{settings.FieldTTL: "10m"})
 	l := m.readToken(nil)
 	steps := []struct {
 		after    time.Duration // since the last step
@@ -47,7 +48,7 @@ func TestRenew(t *testing.T) {
 }
 
 func TestRenewKeepsTheCap(t *testing.T) {
-	m, _ := ready(t, map[string]any{fieldTTL: "5m", fieldMaxTTL: "12m"})
+	m, _ := ready(t, map[string]any{settings.FieldTTL: "5m", settings.FieldMaxTTL: "12m"})
 	l := m.readToken(nil)
 	m.must(logical.DeleteOperation, "config", nil) // a renewal does not need it
 	resp, err := l.request(logical.RenewOperation)
@@ -69,7 +70,7 @@ func TestRenewFailsWhenTheSessionIsGone(t *testing.T) {
 	}
 	for name, end := range gone {
 		t.Run(name, func(t *testing.T) {
-			m, w := ready(t, map[string]any{fieldTTL: "5m"})
+			m, w := ready(t, map[string]any{settings.FieldTTL: "5m"})
 			l := m.readToken(nil)
 			end(m, w, l)
 			if resp, err := l.request(logical.RenewOperation); err == nil {
@@ -84,7 +85,7 @@ func TestRevokeGoesToTheHostThatIssued(t *testing.T) {
 	m, w := ready(t, nil)
 	l := m.readToken(nil)
 	elsewhere := newStandIn(t, m.clock.Now)
-	m.write("config", elsewhere.settings(map[string]any{fieldKey: "other", fieldAPIVersion: "v21.0"}))
+	m.write("config", elsewhere.settings(map[string]any{settings.FieldKey: "other", settings.FieldAPIVersion: "v21.0"}))
 	m.must(logical.DeleteOperation, "keys/default", nil)
 	m.restart()
 	l.revoke()

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/hashicorp/vault/sdk/logical"
+
+	"vault-plugin-secrets-workfront/internal/settings"
 )
 
 // Rule: a storage fault is a 500, which is what Vault makes of an error without a code.
@@ -27,20 +29,20 @@ func TestStorageFaults(t *testing.T) {
 		fails string // the names of the faults that concern it
 	}{
 		{logical.ReadOperation, "config", nil, "reads"},
-		{logical.UpdateOperation, "config", map[string]any{fieldTTL: "1m"}, "reads writes"},
-		{logical.PatchOperation, "config", map[string]any{fieldTTL: "1m"}, "reads writes"},
+		{logical.UpdateOperation, "config", map[string]any{settings.FieldTTL: "1m"}, "reads writes"},
+		{logical.PatchOperation, "config", map[string]any{settings.FieldTTL: "1m"}, "reads writes"},
 		{logical.DeleteOperation, "config", nil, "deletes"},
 		{logical.ListOperation, "keys/", nil, "lists"},
 		{logical.ReadOperation, "keys/default", nil, "reads"},
 		{logical.DeleteOperation, "keys/spare", nil, "reads deletes"},
-		{logical.UpdateOperation, "keys/new/import", map[string]any{fieldPrivateKey: testKeyPEM(t)}, "reads writes"},
+		{logical.UpdateOperation, "keys/new/import", map[string]any{settings.FieldPrivateKey: testKeyPEM(t)}, "reads writes"},
 		{logical.ReadOperation, "token", nil, "reads writes"},
 		{logical.ReadOperation, "info", nil, "reads"},
 		{logical.ListOperation, "roles/", nil, "lists"},
 		{logical.ReadOperation, "roles/spare", nil, "reads"},
-		{logical.UpdateOperation, "roles/spare", map[string]any{fieldTTL: "1m"}, "reads writes"},
-		{logical.UpdateOperation, "roles/spare", map[string]any{fieldKey: "spare"}, "reads"},
-		{logical.PatchOperation, "roles/spare", map[string]any{fieldTTL: "1m"}, "reads writes"},
+		{logical.UpdateOperation, "roles/spare", map[string]any{settings.FieldTTL: "1m"}, "reads writes"},
+		{logical.UpdateOperation, "roles/spare", map[string]any{settings.FieldKey: "spare"}, "reads"},
+		{logical.PatchOperation, "roles/spare", map[string]any{settings.FieldTTL: "1m"}, "reads writes"},
 		{logical.DeleteOperation, "roles/spare", nil, "deletes"},
 		{logical.ReadOperation, "token/spare", nil, "reads writes"},
 		{logical.UpdateOperation, "check", nil, "reads"},
@@ -57,8 +59,8 @@ func TestStorageFaults(t *testing.T) {
 			}
 			t.Run(string(r.op)+" "+r.path+", "+f.name, func(t *testing.T) {
 				m, w := ready(t, nil)
-				m.write("keys/spare/import", map[string]any{fieldPrivateKey: testKeyPEM(t)})
-				m.write("roles/spare", map[string]any{fieldTTL: "1m"})
+				m.write("keys/spare/import", map[string]any{settings.FieldPrivateKey: testKeyPEM(t)})
+				m.write("roles/spare", map[string]any{settings.FieldTTL: "1m"})
 				f.set(m.storage.(*logical.InmemStorage))
 				resp, err := m.request(r.op, r.path, r.data)
 				var coded logical.HTTPCodedError
@@ -89,10 +91,10 @@ func TestDamagedStorage(t *testing.T) {
 		damage    func(entry map[string]any) any
 		path      string
 	}{
-		{"config no JSON", configKey, func(map[string]any) any { return nil }, "config"},
-		{"key no JSON", keyPrefix + "default", func(map[string]any) any { return nil }, "keys/default"},
-		{"private key damaged", keyPrefix + "default", func(e map[string]any) any { e["private_key"] = "marked"; return e }, "token"},
-		{"certificate damaged", keyPrefix + "default", func(e map[string]any) any { e["certificate"] = "marked"; return e }, "keys/default"},
+		{"config no JSON", settings.ConfigKey, func(map[string]any) any { return nil }, "config"},
+		{"key no JSON", settings.KeyPrefix + "default", func(map[string]any) any { return nil }, "keys/default"},
+		{"private key damaged", settings.KeyPrefix + "default", func(e map[string]any) any { e["private_key"] = "marked"; return e }, "token"},
+		{"certificate damaged", settings.KeyPrefix + "default", func(e map[string]any) any { e["certificate"] = "marked"; return e }, "keys/default"},
 	}
 	for _, tt := range damages {
 		t.Run(tt.name, func(t *testing.T) {

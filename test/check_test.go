@@ -34,7 +34,7 @@ func texts(value any) []string {
 // withoutExpiry leaves out the warning of a certificate that ends soon, as those of Adobe's command do from the beginning.
 func withoutExpiry(warnings []string) []string {
 	return slices.DeleteFunc(slices.Clone(warnings), func(w string) bool {
-		return strings.HasPrefix(w, "The certificate of key ") && strings.Contains(w, " ends at ")
+		return strings.HasPrefix(w, "The certificate for key ") && strings.Contains(w, " expires at ")
 	})
 }
 

@@ -99,7 +99,7 @@ func (w *worker) renew(ctx context.Context, s step) {
 		expect("cannot be extended", "session ends")
 	}
 	if strings.HasPrefix(l.role, temporary) {
-		expect("was deleted, so the lease ends as it is", "no role")
+		expect("has been deleted", "no role")
 	}
 	if w.judge("renew", began, err, expected...) {
 		w.extend(l, "renew", secret.LeaseDuration, began)

@@ -1,0 +1,45 @@
+package settings
+
+import (
+	"strings"
+	"sync"
+)
+
+// cache keeps resolved settings between reads, by the name of the role, because parsing a key takes longer than signing with
+// it. Its zero value is empty.
+type cache struct {
+	mu         sync.Mutex
+	kept       map[string]*Resolved
+	generation uint64 // counts drops, so that what was read before one is not kept after it
+}
+
+func (c *cache) get(role string) (kept *Resolved, generation uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.kept[role], c.generation
+}
+
+// keep takes r, unless there was a drop since get returned generation.
+func (c *cache) keep(role string, r *Resolved, generation uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.generation != generation {
+		return
+	}
+	if c.kept == nil {
+		c.kept = make(map[string]*Resolved)
+	}
+	c.kept[role] = r
+}
+
+func (c *cache) drop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.kept = nil
+	c.generation++
+}
+
+// isSetting tells whether an entry of storage is one that this package writes.
+func isSetting(key string) bool {
+	return key == ConfigKey || strings.HasPrefix(key, KeyPrefix) || strings.HasPrefix(key, RolePrefix)
+}
