@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/fips140"
 	"encoding/json"
 	"errors"
 	"os/exec"
@@ -309,7 +310,7 @@ func asJSON(t *testing.T, value any) string {
 func TestInfo(t *testing.T) {
 	m := newMount(t)
 	got := m.read("info")
-	want := map[string]any{fieldVersion: version, fieldCommit: commit, fieldBuildDate: buildDate, settings.FieldAPIVersion: "v22.0"}
+	want := map[string]any{fieldVersion: version, fieldCommit: commit, fieldBuildDate: buildDate, settings.FieldAPIVersion: "v22.0", fieldFIPS140: fips140.Enabled()}
 	if asJSON(t, got) != asJSON(t, want) {
 		t.Errorf("unconfigured: got %v, want %v", got, want)
 	}

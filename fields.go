@@ -22,6 +22,7 @@ const (
 	fieldCreatedAt   = "created_at"
 	fieldExpiresAt   = "expires_at"
 	fieldFailedStep  = "failed_step"
+	fieldFIPS140     = "fips140"
 	fieldFingerprint = "fingerprint_sha256"
 	fieldID          = "id"
 	fieldIssuedAt    = "issued_at"

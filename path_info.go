@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/fips140"
 
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
@@ -22,6 +23,7 @@ func (b *backend) pathInfo() *framework.Path {
 					fieldCommit:              {Type: framework.TypeString, Description: "Commit that it was built from."},
 					fieldBuildDate:           {Type: framework.TypeString, Description: "Date of that build."},
 					settings.FieldAPIVersion: {Type: framework.TypeString, Description: "Version of Workfront's API that is in use."},
+					fieldFIPS140:             {Type: framework.TypeBool, Description: "Whether Go's FIPS 140-3 mode is on."},
 				}),
 			},
 		},
@@ -44,13 +46,14 @@ func (b *backend) readInfo(ctx context.Context, req *logical.Request, _ *framewo
 		fieldCommit:              commit,
 		fieldBuildDate:           buildDate,
 		settings.FieldAPIVersion: apiVersion,
+		fieldFIPS140:             fips140.Enabled(),
 	}}, nil
 }
 
 const infoDescription = `
-Version, commit and build date of the plugin that serves this mount, and the
-version of Workfront's API that it uses. For bug reports, and to see whether an
-upgrade has arrived.
+Version, commit and build date of the plugin that serves this mount, the
+version of Workfront's API that it uses, and whether Go's FIPS 140-3 mode is on.
+For bug reports, and to see whether an upgrade has arrived.
 
   $ vault read workfront/info
 `

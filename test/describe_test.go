@@ -44,6 +44,9 @@ func TestStoryInfo(t *testing.T) {
 	if got := info["api_version"]; got != "v22.0" {
 		t.Errorf("api_version is %v, want v22.0", got)
 	}
+	if got := info["fips140"]; got != false {
+		t.Errorf("fips140 is %v, want false: the mode has not been switched on", got)
+	}
 	for _, name := range []string{"commit", "build_date"} {
 		if text, _ := info[name].(string); text == "" {
 			t.Errorf("%s is empty", name)
