@@ -32,19 +32,6 @@ type faultJSON struct {
 	Body     string            `json:"body"`
 }
 
-// behaviourJSON is a Behaviour in JSON. What is left out has its default. expires_in is any JSON value.
-type behaviourJSON struct {
-	ExpiresIn        json.RawMessage `json:"expires_in"`
-	OmitExpiresIn    bool            `json:"omit_expires_in"`
-	RefreshToken     bool            `json:"refresh_token"`
-	SameSession      bool            `json:"same_session"`
-	CertificateDates bool            `json:"certificate_dates"`
-	ClockOffset      duration        `json:"clock_offset"`
-	LogoutAnswer     string          `json:"logout_answer"`
-	ExchangeDelay    duration        `json:"exchange_delay"`
-	EchoRefusals     bool            `json:"echo_refusals"`
-}
-
 type duration time.Duration
 
 func (d *duration) UnmarshalText(text []byte) error {
@@ -122,24 +109,17 @@ func (s *Server) adminInject(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
+// adminSetBehaviour sets the fields that are named, and all others back to what the server started with.
 func (s *Server) adminSetBehaviour(w http.ResponseWriter, r *http.Request) {
-	in := behaviourJSON{RefreshToken: DefaultBehaviour().RefreshToken}
-	if err := readAdmin(r, &in); err != nil {
+	var members map[string]json.RawMessage
+	err := readAdmin(r, &members)
+	b := s.initial
+	if err == nil {
+		err = b.setMembers(members)
+	}
+	if err != nil {
 		writeAdmin(w, http.StatusBadRequest, adminFailure{err.Error()})
 		return
-	}
-	b := Behaviour{
-		RefreshToken: in.RefreshToken, SameSession: in.SameSession, CertificateDates: in.CertificateDates,
-		ClockOffset: time.Duration(in.ClockOffset), LogoutAnswer: in.LogoutAnswer,
-		ExchangeDelay: time.Duration(in.ExchangeDelay), EchoRefusals: in.EchoRefusals,
-	}
-	if in.ExpiresIn != nil {
-		raw := string(in.ExpiresIn)
-		b.ExpiresIn = &raw
-	}
-	if in.OmitExpiresIn {
-		omit := OmitExpiresIn
-		b.ExpiresIn = &omit
 	}
 	s.SetBehaviour(b)
 	w.WriteHeader(http.StatusNoContent)

@@ -62,7 +62,7 @@ func TestAdmin(t *testing.T) {
 
 	stats := f.administer("GET", "stats", "")
 	want := `{"exchanges":4,"started":3,"reissued":0,"refused":0,"logged_out":0,"expired":0,"alive":3,"undelivered":0,` +
-		`"logouts":0,"api_calls":0,"connections":1}`
+		`"logouts":0,"api_calls":0,"calls_under_way":0,"peak_calls":1,"too_many_calls":0,"connections":1}`
 	if stats.status != 200 || strings.TrimSpace(stats.body) != want {
 		t.Errorf("stats: got %d %s\nwant %s", stats.status, stats.body, want)
 	}
@@ -83,6 +83,15 @@ func TestAdminRefuses(t *testing.T) {
 		{"two faults", "POST", "faults", `{}{}`, 400, "something follows"},
 		{"bad duration", "POST", "faults", `{"delay":"soon"}`, 400, "invalid duration"},
 		{"misspelt behaviour", "PUT", "behaviour", `{"same_sesion":true}`, 400, "unknown field"},
+		{"behaviour that makes no sense", "PUT", "behaviour", `{"retry_after":"1ms"}`, 400, "retry after 1ms has to be whole seconds"},
+		{"number in quotes", "PUT", "behaviour", `{"max_calls":"3"}`, 400, "max_calls: json: cannot unmarshal string"},
+		{"boolean in quotes", "PUT", "behaviour", `{"same_session":"true"}`, 400, "same_session: json: cannot unmarshal string"},
+		{"duration as a number", "PUT", "behaviour", `{"session_idle":5}`, 400, "session_idle: json: cannot unmarshal number"},
+		{"null", "PUT", "behaviour", `{"max_calls":null}`, 400, "max_calls: leave it out to reset it"},
+		{"unknown word", "PUT", "behaviour", `{"logout_methods":"PUT"}`, 400, `is none of [\"both\" \"GET\" \"POST\"]`},
+		{"empty version", "PUT", "behaviour", `{"retired_versions":["v16.0",""]}`, 400, "retired_versions: there is an empty word"},
+		{"name of a flag", "PUT", "behaviour", `{"max-calls":3}`, 400, "unknown field"},
+		{"behaviour that is no object", "PUT", "behaviour", `[]`, 400, "read body"},
 		{"wrong method", "POST", "stats", "", 405, "Method Not Allowed"},
 		{"unknown path", "GET", "secrets", "", 404, "not found"},
 		{"too large", "POST", "applications/a/public-keys", strings.Repeat("a", maxAdminBody+1), 400, "too large"},

@@ -3,6 +3,7 @@ package workfronttest
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -32,12 +33,19 @@ type failure struct {
 }
 
 type apiError struct {
-	Class   string `json:"class"`
+	Class   string `json:"class,omitempty"`
 	Message string `json:"message"`
 }
 
-// authenticationClass is the class of the error that an invalid session gets.
-const authenticationClass = "com.attask.common.AuthenticationException"
+// Classes of the API's errors. The first is documented; the others only have to differ from it.
+const (
+	authenticationClass = "com.attask.common.AuthenticationException"
+	versionClass        = "com.attask.common.InvalidVersionException"
+	resourceClass       = "com.attask.common.InvalidResourceException"
+	methodClass         = "com.attask.common.InvalidMethodException"
+	parameterClass      = "com.attask.common.InvalidParameterException"
+	objectClass         = "com.attask.common.ObjectNotFoundException"
+)
 
 func apiFailure(status int, class, text string) answer {
 	a := jsonAnswer(status, failure{apiError{Class: class, Message: text}})
@@ -45,41 +53,45 @@ func apiFailure(status int, class, text string) answer {
 	return a
 }
 
-// api is GET /attask/api/<version>/... It knows the logout, user/search and user/<id>.
+// api is /attask/api/<version>/... It knows the logout, session, user/search and user/<id>.
 //
-// Workfront takes a session as a header, a cookie or a query parameter. The stand-in takes the header alone: a cookie
-// does nothing, and a query parameter, which would put the session into logs, is refused.
+// Workfront takes a session as a header, a cookie or a parameter. The stand-in takes the header alone: a cookie does
+// nothing, and a parameter, which would put the session into logs, is refused.
 func (s *Server) api(c *call) answer {
+	b := s.currentBehaviour()
 	version, rest, _ := strings.Cut(strings.TrimPrefix(c.URL.EscapedPath(), apiPrefix), "/")
-	if !supported(version) {
-		return apiFailure(http.StatusNotFound, "com.attask.common.InvalidVersionException", "unsupported API version")
+	if slices.Contains(b.RetiredVersions, version) {
+		return apiFailure(http.StatusGone, versionClass, "no longer available in this API version")
+	}
+	if !slices.Contains(supportedVersions(), version) {
+		return apiFailure(http.StatusNotFound, versionClass, "unsupported API version")
 	}
 	object, id, _ := strings.Cut(rest, "/")
 	id, err := url.PathUnescape(id)
-	known := rest == "logout" || object == "user" && id != ""
+	known := rest == "logout" || rest == "session" || object == "user" && id != ""
 	if err != nil || !known {
-		return apiFailure(http.StatusNotFound, "com.attask.common.InvalidResourceException", "unknown resource")
+		return b.unknownResource()
 	}
-	if c.Method != http.MethodGet {
-		a := apiFailure(http.StatusMethodNotAllowed, "com.attask.common.InvalidMethodException", "the method is not GET")
-		a.header.Set("Allow", http.MethodGet)
-		return a
+	if rest == "session" && (b.SessionResource == SessionAbsent || b.SessionResource == SessionPage) {
+		return b.noSessionResource()
 	}
-	for _, name := range c.record.QueryFields {
+	if refused, ok := b.refuseMethod(c, rest == "logout"); ok {
+		return refused
+	}
+	for _, name := range slices.Concat(c.record.QueryFields, c.record.FormFields) {
 		if strings.EqualFold(name, "sessionID") {
-			return apiFailure(http.StatusBadRequest, "com.attask.common.InvalidParameterException", "a session does not belong in the query")
+			return apiFailure(http.StatusBadRequest, parameterClass, "a session does not belong in a parameter")
 		}
 	}
-	token, ok := s.authenticateSession(c.Header)
+	e, ok := s.useSession(c.Header)
 	if !ok {
-		b := s.currentBehaviour()
-		a := apiFailure(http.StatusUnauthorized, authenticationClass, echo("the session is not valid", b, c.Header.Get("sessionID")))
-		a.refusal = "no living session"
-		return a
+		return b.deadSession(c.Header.Get("sessionID"))
 	}
 	switch {
 	case rest == "logout":
-		return s.logout(token)
+		return s.logout(e.token, b)
+	case rest == "session":
+		return showSession(e, version, b)
 	case id == "search":
 		users := []apiUser{}
 		for _, u := range s.sortedUsers() {
@@ -91,33 +103,52 @@ func (s *Server) api(c *call) answer {
 	}
 }
 
-// supported tells the API versions that exist: 17 to 22 (api-version-support-schedule, as of 2026).
-func supported(version string) bool {
-	switch version {
-	case "v17.0", "v18.0", "v19.0", "v20.0", "v21.0", "v22.0":
-		return true
-	}
-	return false
+// supportedVersions are the API versions that exist: 17 to 22 (api-version-support-schedule, as of 2026).
+func supportedVersions() []string {
+	return []string{"v17.0", "v18.0", "v19.0", "v20.0", "v21.0", "v22.0"}
 }
 
-// authenticateSession wants exactly one sessionID header, with the token of a living session.
-func (s *Server) authenticateSession(h http.Header) (token string, ok bool) {
-	values := h.Values("sessionID")
-	if len(values) != 1 {
-		return "", false
+func (b Behaviour) unknownResource() answer {
+	if b.UnknownPathStatus == http.StatusOK {
+		return page(http.StatusOK)
 	}
-	return values[0], s.SessionAlive(values[0])
+	return apiFailure(http.StatusNotFound, resourceClass, "unknown resource")
 }
 
-// logout answers as the client that Adobe published expects it (npm workfront-api 6.2.0).
-func (s *Server) logout(token string) answer {
-	if text := s.currentBehaviour().LogoutAnswer; text != "" {
-		return newAnswer(http.StatusOK, jsonType, text)
+// refuseMethod wants GET, and of a logout what LogoutMethods says.
+func (b Behaviour) refuseMethod(c *call, logout bool) (answer, bool) {
+	allowed := []string{http.MethodGet}
+	status := http.StatusMethodNotAllowed
+	if logout {
+		switch b.LogoutMethods {
+		case LogoutGET:
+		case LogoutPOST:
+			allowed = []string{http.MethodPost}
+		default:
+			allowed = append(allowed, http.MethodPost)
+		}
+		status = defaultTo(b.LogoutRefusal, status)
 	}
-	if !s.EndSession(token) {
-		return apiFailure(http.StatusUnauthorized, authenticationClass, "the session is not valid") // a rival was faster
+	if slices.Contains(allowed, c.Method) {
+		return answer{}, false
 	}
-	return jsonAnswer(http.StatusOK, success{map[string]bool{"success": true}})
+	text := "the method is not " + strings.Join(allowed, " or ")
+	var a answer
+	switch status {
+	case http.StatusOK:
+		a = page(status)
+	case http.StatusGone:
+		a = apiFailure(status, versionClass, "no longer available in this API version")
+	case http.StatusNotFound:
+		a = apiFailure(status, resourceClass, "unknown resource")
+	case http.StatusBadRequest:
+		a = apiFailure(status, parameterClass, text)
+	default:
+		a = apiFailure(status, methodClass, text)
+		a.header.Set("Allow", strings.Join(allowed, ", "))
+	}
+	a.refusal = text
+	return a, true
 }
 
 func (s *Server) user(id string) answer {
@@ -125,7 +156,7 @@ func (s *Server) user(id string) answer {
 	u, ok := s.users[id]
 	s.mu.Unlock()
 	if !ok {
-		return apiFailure(http.StatusNotFound, "com.attask.common.ObjectNotFoundException", "there is no such user")
+		return apiFailure(http.StatusNotFound, objectClass, "there is no such user")
 	}
 	return jsonAnswer(http.StatusOK, success{showUser(u)})
 }

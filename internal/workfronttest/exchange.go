@@ -19,18 +19,6 @@ const (
 	paramJWT          = "jwt_token"
 )
 
-// refusalStatus answers all refusals of credentials, JWT and user. Which status Workfront uses is not documented;
-// neither is what it says, so the stand-in says nothing that a client could lean on.
-const (
-	refusalStatus  = http.StatusUnauthorized
-	refusalMessage = "refused"
-)
-
-// message is the body of an exchange that fails. Its shape is not documented.
-type message struct {
-	Message string `json:"message"`
-}
-
 // exchangeAnswer is documented for the sibling token endpoint (oauth-app-code-token-flow); expires_in is added to it.
 type exchangeAnswer struct {
 	TokenType    string `json:"token_type"`
@@ -68,71 +56,50 @@ func (s *Server) exchange(c *call) answer {
 	if len(form) != 3 {
 		return structural(c, b, http.StatusBadRequest, "there is an unknown parameter")
 	}
-	g, refusal := s.authenticate(form, b)
-	if refusal != "" {
-		a := jsonAnswer(refusalStatus, message{echo(refusalMessage, b, string(c.body))})
-		a.refusal, a.wait = refusal, b.ExchangeDelay
-		return a
+	g, refused := s.authenticate(form, b)
+	if refused != nil {
+		return refuseCredentials(c, b, *refused)
 	}
 	return s.startSession(g, b)
 }
 
-// structural refuses a request that no credentials could save. It may differ from case to case.
-func structural(c *call, b Behaviour, status int, text string) answer {
-	a := jsonAnswer(status, message{echo(text, b, c.URL.RawQuery+string(c.body))})
-	a.refusal = text
-	return a
-}
-
-// echo adds what was sent to a refusal's text if the behaviour says so. The text is decoded, as a careless server
-// would show it.
-func echo(text string, b Behaviour, sent string) string {
-	if !b.EchoRefusals {
-		return text
-	}
-	if decoded, err := url.QueryUnescape(sent); err == nil {
-		sent = decoded
-	}
-	return text + ": " + sent
-}
-
 // authenticate finds whom the credentials speak for, or says why they speak for nobody.
-func (s *Server) authenticate(form url.Values, b Behaviour) (g grant, refusal string) {
+func (s *Server) authenticate(form url.Values, b Behaviour) (grant, *refusal) {
 	now := s.now().Add(b.ClockOffset)
 	a, err := parseAssertion(form.Get(paramJWT), now)
 	if err != nil {
-		return grant{}, err.Error()
+		return grant{}, &refusal{invalidGrant, err.Error()}
 	}
 	clientID := form.Get(paramClientID)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	app, err := s.application(clientID)
 	if err != nil {
-		return grant{}, "unknown client"
+		return grant{}, &refusal{invalidClient, "unknown client"}
 	}
 	if !slices.Contains(app.secrets, form.Get(paramClientSecret)) {
-		return grant{}, "wrong client secret"
+		return grant{}, &refusal{invalidClient, "wrong client secret"}
 	}
 	if a.issuer != app.customerID {
-		return grant{}, "iss is not the customer id"
+		return grant{}, &refusal{invalidGrant, "iss is not the customer id"}
 	}
 	if _, ok := s.users[a.subject]; !ok {
-		return grant{}, "sub is no user"
+		return grant{}, &refusal{invalidGrant, "sub is no user"}
 	}
 	i := slices.IndexFunc(app.keys, func(k *publicKey) bool { return k.userID == a.subject && a.signedBy(k) })
 	if i < 0 {
-		return grant{}, "not signed by a key that the user added to the application"
+		return grant{}, &refusal{invalidGrant, "not signed by a key that the user added to the application"}
 	}
 	if b.CertificateDates && !app.keys[i].validAt(now) {
-		return grant{}, "the certificate of the key is not valid now"
+		return grant{}, &refusal{invalidGrant, "the certificate of the key is not valid now"}
 	}
-	return grant{clientID: clientID, userID: a.subject}, ""
+	return grant{clientID: clientID, customerID: app.customerID, userID: a.subject}, nil
 }
 
 func (s *Server) startSession(g grant, b Behaviour) answer {
 	s.mu.Lock()
 	e := s.open(g)
-	left := e.expires.Sub(s.now())
+	left := s.expiry(e).Sub(s.now())
 	s.mu.Unlock()
 	body := exchangeAnswer{TokenType: "sessionID", AccessToken: e.token, WID: NewID()}
 	if b.RefreshToken {

@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"os"
@@ -208,7 +209,7 @@ func TestExchangeRefusesCredentials(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			got, err := f.do(f.exchangeRequest(t.Context(), test.form))
 			fatal(t, err)
-			if got.status != 401 || got.body != `{"message":"refused"}` {
+			if got.status != 401 || got.body != `{"statusCode":401,"error":true,"type":"Unauthorized","message":"refused"}` {
 				t.Errorf("got %d %s", got.status, got.body)
 			}
 			if got.header.Get("Content-Type") != jsonType || len(got.header) != 3 {
@@ -266,7 +267,9 @@ func TestExchangeRefusesStructure(t *testing.T) {
 			}
 			got, err := f.do(request)
 			fatal(t, err)
-			if want := `{"message":"` + test.message + `"}`; got.status != test.status || got.body != want {
+			want := fmt.Sprintf(`{"statusCode":%d,"error":true,"type":%q,"message":%q}`,
+				test.status, strings.ReplaceAll(http.StatusText(test.status), " ", ""), test.message)
+			if got.status != test.status || got.body != want {
 				t.Errorf("got %d %s, want %d %s", got.status, got.body, test.status, want)
 			}
 			if allow := got.header.Get("Allow"); (allow == "POST") != (test.status == 405) {

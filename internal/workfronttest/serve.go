@@ -17,12 +17,16 @@ const maxBody = 64 << 10
 // jsonType is the content type of Workfront's API.
 const jsonType = "application/json;charset=UTF-8"
 
+// htmlType is the content type of pages.
+const htmlType = "text/html;charset=UTF-8"
+
 // call is a request on its way through the server, its body read.
 type call struct {
 	*http.Request
 	endpoint Endpoint
 	body     []byte
 	record   *Request
+	underWay bool // counted in Stats.CallsUnderWay; guarded by Server.mu
 }
 
 // answer is what a handler wants sent. Handlers do not write it themselves, so that a fault can come between.
@@ -47,9 +51,9 @@ func jsonAnswer(status int, body any) answer {
 	return newAnswer(status, jsonType, string(data))
 }
 
-// notFound is the page of a web server that knows nothing of the path.
-func notFound() answer {
-	a := newAnswer(http.StatusNotFound, "text/html;charset=UTF-8",
+// page is what a web server that knows nothing of the path shows, with a status that may say so.
+func page(status int) answer {
+	a := newAnswer(status, htmlType,
 		"<!doctype html><html><head><title>404</title></head><body><h1>Not Found</h1></body></html>\n")
 	a.refusal = "unknown path"
 	return a
@@ -81,6 +85,14 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	c.record = s.record(c)
 	defer s.logRequest(c)
 	s.emit(c.endpoint, 0)
+	if c.endpoint != "" {
+		defer s.done(c)
+		if !s.begin(c) {
+			b := s.currentBehaviour()
+			s.deliver(w, c, b.dress(b.overLimit()), nil)
+			return
+		}
+	}
 	s.intercept(w, c, s.takeFault(c.endpoint))
 }
 
@@ -101,6 +113,10 @@ func (s *Server) intercept(w http.ResponseWriter, c *call, f *activeFault) {
 			panic(http.ErrAbortHandler)
 		}
 	}
+	cutOff := func() {
+		s.done(c) // before the client can see it, as in deliver
+		reset(w)
+	}
 	if f.Delay > 0 && !s.wait(c.Context(), f, f.Delay) {
 		panic(http.ErrAbortHandler)
 	}
@@ -108,7 +124,7 @@ func (s *Server) intercept(w http.ResponseWriter, c *call, f *activeFault) {
 		hang()
 	}
 	if f.Reset == ResetBeforeHandling {
-		reset(w)
+		cutOff()
 	}
 	var a answer
 	if f.Apply || !f.replaces() {
@@ -131,32 +147,36 @@ func (s *Server) intercept(w http.ResponseWriter, c *call, f *activeFault) {
 		hang()
 	}
 	if f.Reset == ResetAfterHandling {
-		reset(w)
+		cutOff()
 	}
 	var midway func()
 	if f.Hang == HangMidAnswer {
 		midway = hang
 	}
 	if f.Reset == ResetMidAnswer {
-		midway = func() { reset(w) }
+		midway = cutOff
 	}
 	s.deliver(w, c, a, midway)
 }
 
 // handle does what Workfront would do.
 func (s *Server) handle(c *call) answer {
+	b := s.currentBehaviour()
 	var a answer
-	switch {
-	case len(c.body) > maxBody:
-		a = jsonAnswer(http.StatusRequestEntityTooLarge, message{"the request is too large"})
+	switch tooLarge := len(c.body) > maxBody; {
+	case tooLarge && c.endpoint == EndpointExchange:
+		a = b.refuse(http.StatusRequestEntityTooLarge, invalidRequest, "the request is too large")
 		a.refusal = "body too large"
+	case tooLarge:
+		a = apiFailure(http.StatusRequestEntityTooLarge, parameterClass, "the request is too large")
 	case c.endpoint == EndpointExchange:
 		a = s.exchange(c)
 	case c.endpoint != "":
 		a = s.api(c)
 	default:
-		a = notFound()
+		a = page(defaultTo(b.UnknownPathStatus, http.StatusNotFound))
 	}
+	a = b.dress(a)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c.record.Refusal = a.refusal
@@ -196,6 +216,7 @@ func (s *Server) deliver(w http.ResponseWriter, c *call, a answer, midway func()
 	if c.Context().Err() != nil {
 		panic(http.ErrAbortHandler) // the client left
 	}
+	s.done(c)
 	s.delivered(a.session, 1)
 	if send(w, rest) != nil {
 		s.delivered(a.session, -1)

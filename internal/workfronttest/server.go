@@ -28,12 +28,15 @@ type Options struct {
 	// Addr is the address to listen on, "127.0.0.1:0" by default. Only loopback addresses are accepted: the stand-in
 	// gives its administration to whoever reaches it.
 	Addr string
-	// SessionTTL is the life of a session, 30 minutes by default.
+	// SessionTTL is the lifetime of a session, 30 minutes by default; see also Behaviour.SessionIdle.
 	SessionTTL time.Duration
 	// Now is the clock of sessions and JWTs, time.Now by default. Certificates and waits follow the real one.
 	Now func() time.Time
 	// TLS describes the server's certificate and TLS versions.
 	TLS TLSOptions
+	// Behaviour is what the server starts with, and what the administration API sets fields back to;
+	// DefaultBehaviour by default.
+	Behaviour *Behaviour
 	// Admin mounts the administration API below /simulator/ on the same listener.
 	Admin bool
 	// Log, if set, is called once for each request when it is over.
@@ -45,6 +48,7 @@ type Server struct {
 	ttl         time.Duration
 	now         func() time.Time
 	admin       bool
+	initial     Behaviour
 	log         func(Request)
 	authority   *authority
 	client      *http.Client
@@ -90,6 +94,13 @@ func Start(o Options) (*Server, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	initial := DefaultBehaviour()
+	if o.Behaviour != nil {
+		initial = *o.Behaviour
+	}
+	if err := initial.Validate(); err != nil {
+		return nil, err
+	}
 	ca, err := newAuthority()
 	if err != nil {
 		return nil, err
@@ -109,8 +120,9 @@ func Start(o Options) (*Server, error) {
 		sessions:     map[string]*session{},
 		latest:       map[grant]*session{},
 		cleared:      make(chan struct{}),
-		behaviour:    DefaultBehaviour(),
+		initial:      initial,
 	}
+	s.SetBehaviour(initial)
 	if err := s.Resume(); err != nil {
 		return nil, err
 	}

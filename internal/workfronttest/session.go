@@ -22,7 +22,7 @@ type Stats struct {
 	Refused int `json:"refused"`
 	// LoggedOut are the sessions ended by a logout, or by EndSession.
 	LoggedOut int `json:"logged_out"`
-	// Expired are the delivered sessions that lived to their end.
+	// Expired are the delivered sessions that lived to their end, or were idle for too long.
 	Expired int `json:"expired"`
 	// Alive are the delivered sessions that live.
 	Alive int `json:"alive"`
@@ -32,12 +32,18 @@ type Stats struct {
 	Logouts int `json:"logouts"`
 	// APICalls are the requests to the rest of the API.
 	APICalls int `json:"api_calls"`
+	// CallsUnderWay are the calls that are being answered: exchanges, logouts and the rest of the API.
+	CallsUnderWay int `json:"calls_under_way"`
+	// PeakCalls is the highest number of calls that were under way at a time, a refused one included.
+	PeakCalls int `json:"peak_calls"`
+	// TooManyCalls are the calls that got a 429, because the customer's limit was reached. They are not Refused.
+	TooManyCalls int `json:"too_many_calls"`
 	// Connections are the TCP connections that were accepted.
 	Connections int `json:"connections"`
 }
 
 // grant names whom a session was started for.
-type grant struct{ clientID, userID string }
+type grant struct{ clientID, customerID, userID string }
 
 type ending int
 
@@ -50,7 +56,8 @@ const (
 type session struct {
 	token      string
 	grant      grant
-	expires    time.Time
+	expires    time.Time // at the latest, see expiry
+	used       time.Time // its start, or the last call with it
 	ending     ending
 	deliveries int // answers written whole that hold the token
 }
@@ -118,7 +125,7 @@ func (s *Server) open(g grant) *session {
 			return last
 		}
 	}
-	e := &session{token: NewID(), grant: g, expires: now.Add(s.ttl)}
+	e := &session{token: NewID(), grant: g, expires: now.Add(s.ttl), used: now}
 	s.sessions[e.token] = e
 	s.latest[g] = e
 	s.stats.Started++
@@ -138,8 +145,16 @@ func (s *Server) session(token string) *session {
 	return e
 }
 
+// expiry is when a session ends if nobody uses it before.
+func (s *Server) expiry(e *session) time.Time {
+	if idle := s.behaviour.SessionIdle; idle > 0 && e.used.Add(idle).Before(e.expires) {
+		return e.used.Add(idle)
+	}
+	return e.expires
+}
+
 func (s *Server) expire(e *session, now time.Time) {
-	if e.ending == alive && !now.Before(e.expires) {
+	if e.ending == alive && !now.Before(s.expiry(e)) {
 		s.end(e, expired)
 	}
 }
