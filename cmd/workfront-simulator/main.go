@@ -19,29 +19,36 @@ import (
 	"vault-plugin-secrets-workfront/internal/workfronttest"
 )
 
-const usage = `workfront-simulator: a stand-in for Adobe Workfront's OAuth2 JWT flow, for tests and demonstrations.
+const usage = `workfront-simulator simulates Adobe Workfront's OAuth2 JWT flow for tests and demonstrations.
 
   workfront-simulator -dir DIR [flags]
 
-It makes a CA, an OAuth2 application and a user, listens with TLS on a loopback address, and writes into DIR:
+It generates a CA, an OAuth2 application and a user, serves TLS on a loopback address, and writes to DIR:
 
   ca.pem            the CA that signed its certificate
   simulator.json    base_url, ca_cert_file, client_id, client_secret, customer_id, user_id;
-                    written once it accepts connections, removed when it ends (SIGINT or SIGTERM)
+                    written once it accepts connections, removed when it exits (SIGINT or SIGTERM)
 
-No public key is registered at first. What an administrator clicks in Workfront's Setup, and what breaks, comes through
-an administration API below base_url. Whoever reaches the address may use it:
+No public key is registered at first. An administration API below base_url stands in for Workfront's Setup, injects
+faults and changes the behavior. Anyone who can reach the address can use it:
 
-  POST   /simulator/applications/CLIENT_ID/public-keys?user_id=USER_ID    a certificate or public key (PEM) as the body
-  GET    /simulator/stats                                                 what happened so far
+  POST   /simulator/applications/CLIENT_ID/public-keys?user_id=USER_ID
+             registers the certificate or public key (PEM) in the body
+  GET    /simulator/stats
+             counts sessions, calls, and calls refused with a 429
   POST   /simulator/faults       {"endpoint":"exchange","times":1,"status":503,"header":{"Retry-After":"1"}}
+             makes requests fail
   DELETE /simulator/faults
-  PUT    /simulator/behaviour    {"expires_in":3600,"same_session":true,"exchange_delay":"2s"}; what is left out
-                                 goes back to its default
+             removes all faults
+  PUT    /simulator/behaviour    {"expires_in":3600,"exchange_delay":"2s","max_calls":4,"retired_versions":["v17.0"]}
+             changes the behavior: a field for each flag below but -dir, -listen and -session-ttl, with underscores
+             for hyphens and a list for -retired-versions; unset fields reset to what the flags say
 
 For example: curl --cacert DIR/ca.pem --data-binary @certificate_pub.crt "BASE_URL/simulator/applications/..."
 
-Each request is logged to standard error: method, path, status, and why it was refused. Secrets are not.
+It logs each request to standard error: method, path, status, and why it was refused. It never logs secrets.
+
+Durations are numbers with a unit, such as 90s, 15m or 1h30m.
 
 Flags:
 `
@@ -72,8 +79,10 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 		flags.PrintDefaults()
 	}
 	listen := flags.String("listen", "127.0.0.1:0", "loopback `address` to listen on; port 0 takes a free one")
-	dir := flags.String("dir", "", "`directory` for ca.pem and simulator.json (required); made if it does not exist")
-	sessionTTL := flags.Duration("session-ttl", 30*time.Minute, "life of a session")
+	dir := flags.String("dir", "", "`directory` for ca.pem and simulator.json (required); created if it does not exist")
+	sessionTTL := flags.Duration("session-ttl", 30*time.Minute, "`duration` after which a session expires, however much it is used")
+	behaviour := workfronttest.DefaultBehaviour()
+	behaviour.Flags(flags)
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
 		return 0
@@ -81,6 +90,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 		return 2
 	}
 	problem := ""
+	senseless := behaviour.Validate()
 	switch {
 	case flags.NArg() > 0:
 		problem = fmt.Sprintf("unexpected argument %q", flags.Arg(0))
@@ -88,19 +98,29 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 		problem = "-dir is required"
 	case *sessionTTL <= 0:
 		problem = "-session-ttl must be above 0"
+	case senseless != nil:
+		problem = senseless.Error()
 	}
 	if problem != "" {
 		_, _ = fmt.Fprintf(stderr, "workfront-simulator: %s; see -h\n", problem)
 		return 2
 	}
-	if err := serve(ctx, *listen, *dir, *sessionTTL, &syncWriter{w: stderr}); err != nil {
+	log := &syncWriter{w: stderr}
+	options := workfronttest.Options{
+		Addr:       *listen,
+		SessionTTL: *sessionTTL,
+		Behaviour:  &behaviour,
+		Admin:      true,
+		Log:        func(r workfronttest.Request) { logRequest(log, r) },
+	}
+	if err := serve(ctx, *dir, options, log); err != nil {
 		_, _ = fmt.Fprintf(stderr, "workfront-simulator: %v\n", err)
 		return 1
 	}
 	return 0
 }
 
-func serve(ctx context.Context, listen, dir string, sessionTTL time.Duration, log io.Writer) (err error) {
+func serve(ctx context.Context, dir string, options workfronttest.Options, log io.Writer) (err error) {
 	dir, err = filepath.Abs(dir)
 	if err != nil {
 		return fmt.Errorf("directory: %w", err)
@@ -108,12 +128,7 @@ func serve(ctx context.Context, listen, dir string, sessionTTL time.Duration, lo
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("make directory: %w", err)
 	}
-	server, err := workfronttest.Start(workfronttest.Options{
-		Addr:       listen,
-		SessionTTL: sessionTTL,
-		Admin:      true,
-		Log:        func(r workfronttest.Request) { logRequest(log, r) },
-	})
+	server, err := workfronttest.Start(options)
 	if err != nil {
 		return fmt.Errorf("start: %w", err)
 	}

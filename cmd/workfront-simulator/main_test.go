@@ -33,7 +33,7 @@ func TestProcess(t *testing.T) {
 	}
 	dir := filepath.Join(t.TempDir(), "state")
 	var stderr bytes.Buffer
-	process := exec.CommandContext(t.Context(), binary, "-dir", dir, "-session-ttl", "90s")
+	process := exec.CommandContext(t.Context(), binary, "-dir", dir, "-session-ttl", "90s", "-tell-reasons", "-refusal-form", "rfc6749")
 	process.Stderr = &stderr
 	if err := process.Start(); err != nil {
 		t.Fatal(err)
@@ -78,7 +78,9 @@ func TestProcess(t *testing.T) {
 		t.Errorf("expires_in: got %d, want 90 or a little less", answer.ExpiresIn)
 	}
 	form.Set("client_id", "stranger")
-	post(t, client, exchange, formType, form.Encode())
+	if _, body := post(t, client, exchange, formType, form.Encode()); !strings.Contains(body, `"error":"invalid_client"`) {
+		t.Errorf("refusal: got %s, want what the flags say", body)
+	}
 
 	if err := process.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
@@ -185,6 +187,8 @@ func TestUsage(t *testing.T) {
 		{"unknown flag", []string{"-port", "1"}, 2, "not defined: -port"},
 		{"argument", []string{"-dir", "a", "b"}, 2, `unexpected argument "b"`},
 		{"no time to live", []string{"-dir", "a", "-session-ttl", "0s"}, 2, "-session-ttl must be above 0"},
+		{"limit below 0", []string{"-dir", "a", "-max-calls", "-1"}, 2, "max calls -1 cannot be negative"},
+		{"unknown form", []string{"-dir", "a", "-refusal-form", "xml"}, 2, `"xml" is none of`},
 		{"directory is a file", []string{"-dir", file}, 1, "make directory"},
 		{"not loopback", []string{"-dir", t.TempDir(), "-listen", "0.0.0.0:0"}, 1, "not a loopback address"},
 	}
