@@ -43,6 +43,8 @@ type Client struct {
 	http     *http.Client
 	now      func() time.Time
 	closed   atomic.Bool
+
+	logoutMethod *logoutMethod
 }
 
 // NewClient returns a client for e. Time is read from now. It fails if CACert holds no certificate.
@@ -60,8 +62,9 @@ func NewClient(e Endpoint, now func() time.Time) (*Client, error) {
 	transport.MaxConnsPerHost = maxConnections
 	transport.MaxIdleConnsPerHost = maxConnections
 	return &Client{
-		endpoint: e,
-		now:      now,
+		endpoint:     e,
+		now:          now,
+		logoutMethod: &logoutMethod{},
 		http: &http.Client{
 			Transport: wholeTripper{transport},
 			// A redirect would take the client secret to wherever it points.

@@ -1,29 +1,42 @@
 package workfront
 
 import (
-	"encoding/json"
+	"bytes"
 	"errors"
 	"fmt"
 	"mime"
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode"
 )
 
-// RefusedError says that Workfront understood a request and declined it: there is something for the one who
-// asked, or for the operator, to correct. Trying again as it is would not help.
+// RefusedError says that Workfront understood a request and declined it: there is something for the client, or for
+// the operator, to correct. Trying again as it is would not help.
 type RefusedError struct {
-	Status  int    // the HTTP status of the answer
-	Message string // what Workfront said, cut short and cleaned; "" if it said nothing that could be read
+	Status int // the HTTP status of the answer
+	// Code is the reason as a code of letters and underscores, such as invalid_client: the error member of OAuth
+	// 2, or the type member of Workfront's OAuth service. It is "" if there is none.
+	Code string
+	// Message is what Workfront said besides, cut short and on one line; "" if it said nothing that could be read.
+	// What may quote the request is not in it: the text then says that it is withheld.
+	Message string
+	// APIVersion is the version of the API that was called; "" for an exchange, which has none.
+	APIVersion string
 }
 
 func (e *RefusedError) Error() string {
-	if e.Message == "" {
-		return fmt.Sprintf("workfront refused the request with HTTP status %d", e.Status)
+	text := fmt.Sprintf("workfront refused the request with HTTP status %d", e.Status)
+	if e.Status == http.StatusGone && e.APIVersion != "" {
+		return fmt.Sprintf("%s: api_version %s is no longer available in this Workfront; set a newer one in config",
+			text, e.APIVersion)
 	}
-	return fmt.Sprintf("workfront refused the request with HTTP status %d: %s", e.Status, e.Message)
+	for _, part := range []string{e.Code, e.Message} {
+		if part != "" {
+			text += ": " + part
+		}
+	}
+	return text
 }
 
 // UnavailableError says that Workfront could not be reached, is overloaded, or answered with something that is
@@ -33,8 +46,9 @@ type UnavailableError struct {
 	// Transient: the same request may work later. It is true for connection failures, timeouts and the
 	// statuses 429, 502, 503 and 504, and false where an operator has to act (a certificate, a wrong host).
 	Transient bool
-	Status    int   // the HTTP status of the answer; 0 if there was none
-	Err       error // the cause, if there is one
+	Status    int    // the HTTP status of the answer; 0 if there was none
+	Proxy     string // the proxy in between, without its password, and the variable that names it; "" if there is none
+	Err       error  // the cause, if there is one
 }
 
 func (e *UnavailableError) Error() string { return "workfront is not available: " + e.Reason }
@@ -48,77 +62,13 @@ func IsTransient(err error) bool {
 	return errors.As(err, &u) && u.Transient
 }
 
-// maxMessage is how much of a message of Workfront's is passed on, in bytes: enough for a sentence, too little
-// for a page.
-const maxMessage = 300
-
-// A JWT begins with the base64url of `{"`, in each of its first two parts.
-var jwtLike = regexp.MustCompile(`eyJ[A-Za-z0-9_-]*(\.[A-Za-z0-9_-]*)*`)
-
-// members reads a JSON object as Workfront's own client, which is JavaScript, would: names are exact, and of two members with
-// the same name the last counts. Decoded into a struct, a name in other letters would do, and could hide the right one.
-func members(body []byte) (map[string]json.RawMessage, error) {
-	var m map[string]json.RawMessage
-	err := json.Unmarshal(body, &m)
-	return m, err
-}
-
-// errorMessage returns the readable part of an error body, without any of secrets, and whether the body holds an error
-// at all. Error bodies are known to look like Workfront's API ({"error": {"class", "message"}}) or OAuth 2
-// ({"error": "…", "error_description": "…"}, RFC 6749 section 5.2). How the exchange words its own is not documented.
-// Only known members of a JSON object are read: the rest could be anything.
-func errorMessage(body []byte, secrets ...string) (message string, found bool) {
-	said, err := members(body)
-	if err != nil {
-		return "", false
+// clean makes the text of an error from below HTTP fit for a log line: control characters (which forge log lines
+// and move cursors) become spaces. It is cut before it is cleaned: a certificate can hold thousands of names.
+func clean(s string) string {
+	if len(s) > maxMessage {
+		s = strings.ToValidUTF8(s[:maxMessage], "") + "…"
 	}
-	var parts []string
-	// Some servers send an empty member with a success.
-	found = !slices.Contains([]string{"", "null", `""`, "false"}, string(said["error"]))
-	if found {
-		object, _ := members(said["error"])
-		parts = append(parts, stringOf(said["error"]), stringOf(object["class"]), stringOf(object["message"]))
-	}
-	parts = append(parts, stringOf(said["error_description"]), stringOf(said["message"]))
-	var readable []string
-	for _, p := range parts {
-		if p = clean(p, secrets...); p != "" {
-			readable = append(readable, p)
-		}
-	}
-	return cut(strings.Join(readable, ": ")), found
-}
-
-// stringOf returns a JSON string, or "" for anything else.
-func stringOf(raw json.RawMessage) string {
-	var s string
-	_ = json.Unmarshal(raw, &s)
-	return s
-}
-
-// clean makes text from outside fit for a log line or an error: secrets and anything like a JWT are taken out
-// before it is cut, so that no part of one is left, and control characters (which forge log lines and move
-// cursors) become spaces.
-func clean(s string, secrets ...string) string {
-	if s == "" {
-		return ""
-	}
-	s = oneLine(jwtLike.ReplaceAllString(without(s, secrets), "[removed]"))
-	// Other white space may have hidden a secret that holds a space.
-	lines := make([]string, len(secrets))
-	for i, secret := range secrets {
-		lines[i] = oneLine(secret)
-	}
-	return cut(without(s, lines))
-}
-
-func without(s string, secrets []string) string {
-	for _, secret := range secrets {
-		if secret != "" {
-			s = strings.ReplaceAll(s, secret, "[removed]")
-		}
-	}
-	return s
+	return oneLine(s)
 }
 
 // oneLine leaves single spaces of all that is not printable.
@@ -132,41 +82,66 @@ func oneLine(s string) string {
 	return strings.Join(strings.Fields(s), " ")
 }
 
-func cut(s string) string {
-	if len(s) <= maxMessage {
-		return s
+// statusError makes the error for an answer whose HTTP status is not 2xx, and which says r. apiVersion is the
+// version of the API that was called; "" for an exchange.
+func statusError(a *answer, r refusal, apiVersion string) error {
+	status := a.StatusCode
+	inBetween := status == http.StatusProxyAuthRequired ||
+		isPage(a.body) && (status == http.StatusForbidden || status == http.StatusUnavailableForLegalReasons)
+	noSuchPage := !r.said() && (status == http.StatusNotFound || status == http.StatusGone && apiVersion == "")
+	unavailable := func(reason string) error {
+		return &UnavailableError{
+			Status: status, Reason: fmt.Sprintf(reason, status), Transient: transientStatus(status),
+		}
 	}
-	return strings.ToValidUTF8(s[:maxMessage], "") + "…"
-}
-
-// statusError makes the error for an answer whose HTTP status is not 2xx.
-func statusError(resp *http.Response, body []byte, secrets ...string) error {
-	status := resp.StatusCode
-	message, _ := errorMessage(body, secrets...)
 	switch {
 	case status >= 300 && status < 400:
-		return &UnavailableError{Status: status, Reason: fmt.Sprintf("it answered with a redirect (HTTP status %d), which is never followed, "+
-			"because credentials would go along; check base_url", status)}
+		return unavailable("it answered with a redirect (HTTP status %d), which is never followed, because credentials " +
+			"would go along; check base_url")
 	case status == http.StatusTooManyRequests:
-		return &UnavailableError{Status: status, Reason: "it is overloaded or limits the number of calls (HTTP status 429)", Transient: true}
-	case status == http.StatusNotFound && message == "":
-		return &UnavailableError{Status: status, Reason: "the host has no such page (HTTP status 404); check that base_url is your Workfront domain"}
+		return unavailable("it is overloaded or limits the number of calls (HTTP status %d)")
+	case inBetween:
+		return unavailable("a proxy or firewall answered in its place (HTTP status %d); have it let Vault through to base_url")
+	case noSuchPage:
+		return unavailable("the host has no such page (HTTP status %d); check that base_url is your Workfront domain")
 	case status >= 400 && status < 500:
-		return &RefusedError{Status: status, Message: message}
+		return &RefusedError{Status: status, Code: r.code, Message: r.message, APIVersion: apiVersion}
 	}
 	reason := fmt.Sprintf("it answered with HTTP status %d", status)
-	if message != "" {
-		reason += ": " + message
+	for _, part := range []string{r.code, r.message} {
+		if part != "" {
+			reason += ": " + part
+		}
 	}
 	return &UnavailableError{Status: status, Reason: reason, Transient: transientStatus(status)}
 }
 
+// isPage tells whether body is a page for a browser rather than an answer of an API, whatever its content type
+// says.
+func isPage(body []byte) bool {
+	return bytes.HasPrefix(bytes.Trim(bytes.TrimPrefix(body, []byte(byteOrderMark)), jsonSpace), []byte("<"))
+}
+
 // notJSON makes the error for an answer of status 2xx whose body cannot be read as JSON.
 func notJSON(resp *http.Response) error {
-	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
-	if !slices.Contains([]string{"application/json", "application/xml", "text/html", "text/plain", "text/xml"}, kind) {
-		kind = "unknown" // it could be anything, even what was sent
+	reason := fmt.Sprintf("it answered with HTTP status %d, but not with readable JSON (content type %s); check that "+
+		"base_url is your Workfront domain and no proxy or login page stands in between", resp.StatusCode, mediaType(resp.Header))
+	return &UnavailableError{Status: resp.StatusCode, Reason: reason}
+}
+
+// mediaTypes are those that are expected. Another one could be anything, even what was sent.
+var mediaTypes = []string{
+	"application/json", "application/problem+json", "application/xml", "text/html", "text/plain", "text/xml",
+}
+
+// mediaType returns the content type if it is expected; else "unknown", or "none" if there is none.
+func mediaType(h http.Header) string {
+	if h.Get("Content-Type") == "" {
+		return "none"
 	}
-	return &UnavailableError{Status: resp.StatusCode, Reason: fmt.Sprintf("it answered with HTTP status %d, but not with readable JSON (content type %s); "+
-		"check that base_url is your Workfront domain and no proxy or login page stands in between", resp.StatusCode, kind)}
+	kind, _, _ := mime.ParseMediaType(h.Get("Content-Type"))
+	if !slices.Contains(mediaTypes, kind) {
+		return "unknown"
+	}
+	return kind
 }

@@ -91,7 +91,10 @@ func TestExchangeOnTheWire(t *testing.T) {
 
 func TestExchangeExpiresIn(t *testing.T) {
 	t.Parallel()
-	const longest = 32 * 24 * time.Hour
+	const (
+		longest     = 32 * 24 * time.Hour
+		disbelieved = -1
+	)
 	tests := []struct {
 		name, raw string
 		want      time.Duration
@@ -111,12 +114,13 @@ func TestExchangeExpiresIn(t *testing.T) {
 		{"negative in a string", `"-3600"`, 0},
 		{"hugely negative", `-1e999`, 0},
 		{"longest", `2764800`, longest},
-		{"one second too long", `2764801`, longest},
-		{"milliseconds by mistake", `1800000000`, longest},
-		{"beyond a duration", `9223372037`, longest},
-		{"beyond 64 bits", `100000000000000000000`, longest},
-		{"beyond a float", `1e999`, longest},
-		{"beyond a float in a string", `"1e999"`, longest},
+		{"one second too long", `2764801`, disbelieved},
+		{"milliseconds by mistake", `1800000000`, disbelieved},
+		{"28800000, as of milliseconds", `28800000`, disbelieved},
+		{"beyond a duration", `9223372037`, disbelieved},
+		{"beyond 64 bits", `100000000000000000000`, disbelieved},
+		{"beyond a float", `1e999`, disbelieved},
+		{"beyond a float in a string", `"1e999"`, disbelieved},
 		{"infinity", `"Infinity"`, 0},
 		{"inf", `"inf"`, 0},
 		{"nan", `"NaN"`, 0},
@@ -149,8 +153,12 @@ func TestExchangeExpiresIn(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got.ExpiresIn != tt.want {
-				t.Errorf("expires_in %s: got %v, want %v", tt.raw, got.ExpiresIn, tt.want)
+			want, wantDisbelieved := tt.want, false
+			if want == disbelieved {
+				want, wantDisbelieved = 0, true
+			}
+			if got.ExpiresIn != want || got.Disbelieved != wantDisbelieved {
+				t.Errorf("expires_in %s: got %v, disbelieved: %t, want %v, %t", tt.raw, got.ExpiresIn, got.Disbelieved, want, wantDisbelieved)
 			}
 			if got.Token != sessionToken {
 				t.Errorf("token: got %q, want %q", got.Token, sessionToken)
@@ -181,10 +189,11 @@ func TestExchangeAnswers(t *testing.T) {
 		{name: "empty token type", body: `{"access_token":"t","token_type":" "}`, wantToken: "t", wantType: "sessionID"},
 		{name: "token type null", body: `{"access_token":"t","token_type":null}`, wantToken: "t", wantType: "sessionID"},
 		{name: "token type of another type", body: `{"access_token":"t","token_type":{"a":1}}`, wantToken: "t", wantType: "sessionID"},
-		{name: "token type with control characters", body: `{"access_token":"t","token_type":"a\u001b[1m\nb"}`, wantToken: "t", wantType: "a [1m b"},
+		{name: "token type with control characters", body: `{"access_token":"t","token_type":"a\u001b[1m\nb"}`, wantToken: "t", wantType: "sessionID"},
+		{name: "token type that could be a credential", body: `{"access_token":"t","token_type":"GOoSEv4Zt7"}`, wantToken: "t", wantType: "sessionID"},
 		{
 			name: "token type that echoes the token", body: `{"access_token":"` + sessionToken + `","token_type":"x ` + sessionToken + `"}`,
-			wantToken: sessionToken, wantType: "x [removed]",
+			wantToken: sessionToken, wantType: "sessionID",
 		},
 		{name: "status 201", status: http.StatusCreated, body: session(""), wantToken: sessionToken, wantType: "sessionID"},
 		{name: "error null", body: session(`,"error":null`), wantToken: sessionToken, wantType: "sessionID"},
@@ -198,7 +207,7 @@ func TestExchangeAnswers(t *testing.T) {
 		{name: "token null", body: `{"access_token":null}`, want: permanent, wantText: "no access_token"},
 		{name: "empty token", body: `{"access_token":""}`, want: permanent, wantText: "no access_token"},
 		{name: "token of another type", body: `{"access_token":5}`, want: permanent, wantText: "no access_token"},
-		{name: "token too long", body: `{"access_token":"` + long + `a"}`, want: permanent, wantText: "4097 bytes"},
+		{name: "token too long", body: `{"access_token":"` + long + `a"}`, want: permanent, wantText: "4096 bytes"},
 		{name: "token with a space", body: `{"access_token":"a b"}`, want: permanent, wantText: "no header carries"},
 		{name: "token with a new line", body: `{"access_token":"a\r\nHost: b"}`, want: permanent, wantText: "no header carries"},
 		{name: "token with delete", body: `{"access_token":"a\u007f"}`, want: permanent, wantText: "no header carries"},
@@ -210,7 +219,7 @@ func TestExchangeAnswers(t *testing.T) {
 		{name: "text behind the JSON", body: session("") + "x", want: permanent, wantText: "JSON"},
 		{name: "empty body", body: "", want: permanent, wantText: "JSON"},
 		{name: "no content", status: http.StatusNoContent, want: permanent, wantText: "204"},
-		{name: "error object", body: `{"error":{"class":"com.x.Y","message":"no"}}`, want: refused, wantText: "com.x.Y: no"},
+		{name: "error object", body: `{"error":{"class":"com.attask.common.InvalidParameterException","message":"no such field"}}`, want: refused, wantText: "com.attask.common.InvalidParameterException: no such field"},
 		{name: "error string", body: `{"error":"invalid_grant"}`, want: refused, wantText: "invalid_grant"},
 		{name: "error besides a token", body: session(`,"error":"invalid_grant"`), want: refused, wantText: "invalid_grant"},
 	}
@@ -274,34 +283,59 @@ func TestExchangeRefusals(t *testing.T) {
 		status int
 		body   string
 		want   string // RefusedError.Message
+		code   string
 	}{
-		{"OAuth error", 400, `{"error":"invalid_grant"}`, "invalid_grant"},
-		{"OAuth error with description", 401, `{"error":"invalid_client","error_description":"no such client"}`, "invalid_client: no such client"},
-		{"API error", 401, `{"error":{"class":"com.attask.common.AuthenticationException","message":"bad"}}`, "com.attask.common.AuthenticationException: bad"},
-		{"API error with a message alone", 403, `{"error":{"message":"bad"}}`, "bad"},
-		{"message", 401, `{"message":"refused"}`, "refused"},
-		{"message with 404", 404, `{"message":"no such application"}`, "no such application"},
-		{"error of another type", 400, `{"error":["a"],"message":"still read"}`, "still read"},
-		{"description of another type", 400, `{"error":"a","error_description":5,"message":"still read"}`, "a: still read"},
-		{"unknown members", 422, `{"detail":"could be anything","trace":["x"]}`, ""},
-		{"error null", 400, `{"error":null}`, ""},
-		{"not an object", 400, `"text"`, ""},
-		{"HTML", 403, `<html>forbidden</html>`, ""},
-		{"empty", 400, ``, ""},
-		{"control characters", 400, `{"error":"\u001b[31mred\r\n\tforged line\u0000\u007f\u0085\u202ebidi\u200b"}`, "[31mred forged line bidi"},
-		{"white space alone", 400, `{"error":" \n ","message":"left"}`, "left"},
+		{"OAuth error", 400, `{"error":"invalid_grant"}`, "", "invalid_grant"},
+		{"OAuth error with description", 401, `{"error":"invalid_client","error_description":"no such client"}`, "no such client", "invalid_client"},
+		{"OAuth error in words", 400, `{"error":"Bad Request","message":"Missing parameter"}`, "Bad Request: Missing parameter", ""},
+		{
+			"OAuth service", 401, `{"statusCode":401,"error":true,"type":"UnauthorizedError","message":"The client is unknown"}`,
+			"The client is unknown", "UnauthorizedError",
+		},
+		{"OAuth service without a message", 401, `{"statusCode":401,"error":true,"type":"invalid_client"}`, "", "invalid_client"},
+		{"both codes", 400, `{"error":"invalid_grant","type":"expired_token"}`, "expired_token", "invalid_grant"},
+		{"the same twice", 403, `{"error":"Forbidden","message":"Forbidden"}`, "", "Forbidden"},
+		{"type that is a URL", 400, `{"type":"https://example.com/x","message":"bad request"}`, "bad request: " + withheld, ""},
+		{
+			"API error", 401, `{"error":{"class":"com.attask.common.AuthenticationException","message":"bad"}}`,
+			"com.attask.common.AuthenticationException: bad", "",
+		},
+		{"API error with a message alone", 403, `{"error":{"message":"bad"}}`, "bad", ""},
+		{"message", 401, `{"message":"refused"}`, "refused", ""},
+		{"message with 404", 404, `{"message":"no such application"}`, "no such application", ""},
+		{"message with 410", 410, `{"message":"no such application"}`, "no such application", ""},
+		{"as text/html", 401, `{"error":"invalid_client","message":"unknown"}`, "unknown", "invalid_client"},
+		{"with a byte order mark", 401, "\xef\xbb\xbf" + `{"error":"invalid_client"}`, "", "invalid_client"},
+		{"error of another type", 400, `{"error":["a"],"message":"still read"}`, "still read", ""},
+		{"description of another type", 400, `{"error":"invalid_grant","error_description":5,"message":"still read"}`, "still read", "invalid_grant"},
+		{"names with escapes", 400, `{"\u0065rror":"invalid_grant","mess\u0061ge":"still read"}`, "still read", "invalid_grant"},
+		{"the last of two counts", 400, `{"error":"x","message":"bad","message":"still read","error":"invalid_grant"}`, "still read", "invalid_grant"},
+		{"names in other letters", 400, `{"Error":"invalid_grant","MESSAGE":"bad"}`, "", ""},
+		{"unknown members", 422, `{"detail":"could be anything","trace":["x"]}`, "", ""},
+		{"error null", 400, `{"error":null}`, "", ""},
+		{"not an object", 400, `"text"`, "", ""},
+		{"HTML", 401, `<html>forbidden</html>`, "", ""},
+		{"empty", 400, ``, "", ""},
+		{"several lines", 400, `{"message":"the request\r\n\tis not valid"}`, "the request is not valid", ""},
+		{"control characters", 400, `{"message":"the request\u001b[31m is not valid"}`, withheld, ""},
+		{"direction of the text", 400, `{"message":"the request \u202eis not valid"}`, withheld, ""},
+		{"white space alone", 400, `{"error":" \n ","message":"not valid"}`, "not valid", ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			h := newHost(t, always(tt.status, tt.body))
+			contentType := "application/json"
+			if tt.name == "as text/html" {
+				contentType = "text/html; charset=utf-8"
+			}
+			h := newHost(t, always(tt.status, tt.body, "Content-Type", contentType))
 			_, err := exchangeWith(bounded(t), newClient(t, h.endpoint(), time.Now), 2)
 			checkOutcome(t, err, refused)
 			var r *workfront.RefusedError
 			if !errors.As(err, &r) {
 				t.FailNow()
 			}
-			if r.Status != tt.status || r.Message != tt.want {
-				t.Errorf("got %d %q, want %d %q", r.Status, r.Message, tt.status, tt.want)
+			if r.Status != tt.status || r.Code != tt.code || r.Message != tt.want {
+				t.Errorf("got %d %q %q, want %d %q %q", r.Status, r.Code, r.Message, tt.status, tt.code, tt.want)
 			}
 			if want := fmt.Sprintf("HTTP status %d", tt.status); !strings.Contains(err.Error(), want) {
 				t.Errorf("got %q, want %q in it", err, want)
@@ -315,13 +349,13 @@ func TestExchangeRefusals(t *testing.T) {
 
 func TestExchangeCutsMessages(t *testing.T) {
 	t.Parallel()
-	// 300 bytes and the ellipsis; é is of two bytes, and the one that is cut in the middle must go as a whole.
 	const most = 300 + len("…")
+	sentence := strings.Repeat("the client’s request is not valid ", 200)
 	tests := []struct{ name, body string }{
-		{"one long member", `{"error":"` + strings.Repeat("a", 5000) + `"}`},
-		{"letters of two bytes", `{"error":"a` + strings.Repeat("é", 5000) + `"}`},
-		{"many members", `{"error":{"class":"` + strings.Repeat("a", 290) + `","message":"` + strings.Repeat("b", 290) +
-			`"},"error_description":"` + strings.Repeat("c", 290) + `","message":"` + strings.Repeat("d", 290) + `"}`},
+		{"one long member", `{"message":"` + sentence + `"}`},
+		{"escaped", `{"message":"` + strings.ReplaceAll(sentence, "e", `\u0065`) + `"}`},
+		{"many members", `{"error":{"class":"` + sentence[:280] + `","message":"` + sentence[10:290] +
+			`"},"error_description":"` + sentence[20:290] + `","message":"` + sentence[30:280] + `"}`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -332,13 +366,15 @@ func TestExchangeCutsMessages(t *testing.T) {
 				t.Fatalf("got %v, want a refusal", err)
 			}
 			if got := len(r.Message); got > most || got < 250 {
-				t.Errorf("got %d bytes, want at most %d, and not much less", got, most)
+				t.Errorf("got %d bytes, want at most %d, and not much less: %q", got, most, r.Message)
 			}
 			if !utf8.ValidString(r.Message) || strings.ContainsRune(r.Message, unicode.ReplacementChar) {
 				t.Errorf("got %q, want valid UTF-8", r.Message)
 			}
-			if want := "…"; !strings.HasSuffix(r.Message, want) {
-				t.Errorf("got %q, want %q at its end", r.Message, want)
+			// It ends with a whole word.
+			words := strings.Fields(strings.TrimSuffix(r.Message, "…"))
+			if last := words[len(words)-1]; !strings.HasSuffix(r.Message, "…") || !strings.Contains(" "+sentence, " "+strings.TrimSuffix(last, ":")+" ") {
+				t.Errorf("got %q, want a whole word and … at its end", r.Message)
 			}
 		})
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -64,60 +65,110 @@ func TestLogoutOnTheWire(t *testing.T) {
 
 func TestLogoutAnswers(t *testing.T) {
 	t.Parallel()
-	const done = `{"data":{"success":true}}`
+	const (
+		done   = `{"data":{"success":true}}`
+		failed = `{"data":{"success":false}}`
+		page   = "<html>Log in</html>"
+		dead   = `{"error":{"class":"com.attask.common.AuthenticationException","message":"no"}}`
+		absent = `{"error":{"message":"You are not currently logged in."}}`
+	)
 	type said struct {
+		method string
 		status int
 		body   string
+	}
+	get := func(status int, body string) said { return said{http.MethodGet, status, body} }
+	post := func(status int, body string) said { return said{http.MethodPost, status, body} }
+	// twice is what stays unclear by one method, and so is asked by the other one.
+	twice := func(body string) []said {
+		return []said{get(200, body), get(200, body), post(200, body), post(200, body)}
 	}
 	tests := []struct {
 		name    string
 		answers []said // one for each request that is expected
 		want    outcome
 	}{
-		{"success", []said{{200, done}}, success},
-		{"success with more members", []said{{200, `{"data":{"success":true,"result":1},"x":2}`}}, success},
-		{"status 201", []said{{201, done}}, success},
-		{"session unknown", []said{{401, `{"error":{"class":"com.attask.common.AuthenticationException"}}`}}, success},
-		{"401 without JSON", []said{{401, "<html>"}}, success},
-		{"unsuccessful, then gone", []said{{200, `{"data":{"success":false}}`}, {401, ""}}, success},
-		{"unsuccessful, then successful", []said{{200, `{"data":{"success":false}}`}, {200, done}}, success},
-		{"unsuccessful", []said{{200, `{"data":{"success":false}}`}, {200, `{"data":{"success":false}}`}}, unclear},
-		{"error member, then gone", []said{{200, `{"error":{"message":"no"}}`}, {401, ""}}, success},
-		{"error member besides success", []said{{200, `{"data":{"success":true},"error":{"message":"no"}}`}, {200, `{"data":{"success":true},"error":"no"}`}}, unclear},
-		{"HTML, then gone", []said{{200, "<html>Log in</html>"}, {401, ""}}, success},
-		{"HTML", []said{{200, "<html>Log in</html>"}, {200, "<html>Log in</html>"}}, unclear},
-		{"no data", []said{{200, `{}`}, {200, `{"success":true}`}}, unclear},
-		{"success as text", []said{{200, `{"data":{"success":"true"}}`}, {200, `{"data":{"success":1}}`}}, unclear},
-		{"success in other letters", []said{{200, `{"DATA":{"SUCCESS":true}}`}, {200, `{"data":{"Success":true}}`}}, unclear},
-		{"success that is taken back", []said{{200, `{"data":{"success":true},"data":{}}`}, {200, `{"data":{"success":true,"success":false}}`}}, unclear},
-		{"error member besides one in other letters", []said{{200, `{"data":{"success":true},"error":"no","Error":""}`}, {401, ""}}, success},
-		{"no content", []said{{204, ""}, {204, ""}}, unclear},
-		{"truncated", []said{{200, done[:20]}, {200, done[:20]}}, unclear},
-		{"unclear, then refused", []said{{200, "{}"}, {403, ""}}, refused},
-		{"unclear, then broken", []said{{200, "{}"}, {500, ""}}, permanent},
-		{"unclear, then unavailable, then gone", []said{{200, "{}"}, {503, ""}, {401, ""}}, success},
-		{"forbidden", []said{{403, `{"error":{"message":"no"}}`}}, refused},
-		{"no such page", []said{{404, ""}}, permanent},
-		{"unsupported version", []said{{404, `{"error":{"message":"unsupported API version"}}`}}, refused},
-		{"server error", []said{{500, done}}, permanent},
-		{"too many requests, then success", []said{{429, ""}, {200, done}}, success},
-		{"bad gateway, then success", []said{{502, ""}, {200, done}}, success},
-		{"unavailable, then success", []said{{503, ""}, {200, done}}, success},
-		{"gateway timeout, then success", []said{{504, ""}, {200, done}}, success},
-		{"too many requests", []said{{429, ""}, {429, ""}}, transient},
-		{"bad gateway", []said{{502, ""}, {502, ""}}, transient},
-		{"unavailable", []said{{503, ""}, {503, ""}}, transient},
-		{"gateway timeout", []said{{504, ""}, {504, ""}}, transient},
+		{"success", []said{get(200, done)}, success},
+		{"success with more members", []said{get(200, `{"data":{"success":true,"result":1},"x":2}`)}, success},
+		{"success as text/html with a byte order mark", []said{get(200, "\xef\xbb\xbf"+done)}, success},
+		{"status 201", []said{get(201, done)}, success},
+
+		{"gone by status", []said{get(401, `{}`)}, success},
+		{"gone by status, without JSON", []said{get(401, page)}, success},
+		{"gone by class, 200", []said{get(200, dead)}, success},
+		{"gone by class, 400", []said{get(400, dead)}, success},
+		{"gone by class, 403", []said{get(403, dead)}, success},
+		{"gone by class, 500", []said{get(500, dead)}, success},
+		{"gone by message, 200", []said{get(200, absent)}, success},
+		{"gone by message, 403", []said{get(403, absent)}, success},
+		{"gone by message, 404", []said{get(404, absent)}, success},
+		{"gone by message of the other form", []said{get(500, `{"message":"You are not currently logged in"}`)}, success},
+		{"gone in an unknown member", []said{get(403, `{"detail":"You are not currently logged in."}`)}, refused},
+		{"another class", []said{get(403, `{"error":{"class":"com.attask.common.AccessException"}}`)}, refused},
+		{"class in other letters", []said{get(403, `{"error":{"Class":"com.attask.common.AuthenticationException"}}`)}, refused},
+
+		{"unsuccessful, then gone", []said{get(200, failed), get(401, "")}, success},
+		{"unsuccessful, then gone by class", []said{get(200, failed), get(500, dead)}, success},
+		{"unsuccessful, then successful", []said{get(200, failed), get(200, done)}, success},
+		{"error member, then gone", []said{get(200, `{"error":{"message":"no"}}`), get(401, "")}, success},
+		{"HTML, then gone", []said{get(200, page), get(401, "")}, success},
+		{"error member besides one in other letters", []said{get(200, `{"data":{"success":true},"error":"no","Error":""}`), get(401, "")}, success},
+		{"unclear, then refused", []said{get(200, "{}"), get(403, "")}, refused},
+		{"unclear, then broken", []said{get(200, "{}"), get(500, "")}, permanent},
+		{"unclear, then unavailable, then gone", []said{get(200, "{}"), get(503, ""), get(401, "")}, success},
+
+		{"unsuccessful by both", twice(failed), unclear},
+		{"error member besides success", twice(`{"data":{"success":true},"error":{"message":"no"}}`), unclear},
+		{"HTML", twice(page), unclear},
+		{"no data", twice(`{"success":true}`), unclear},
+		{"success as text", twice(`{"data":{"success":"true"}}`), unclear},
+		{"success as a number", twice(`{"data":{"success":1}}`), unclear},
+		{"success in other letters", twice(`{"DATA":{"SUCCESS":true}}`), unclear},
+		{"success that is taken back", twice(`{"data":{"success":true,"success":false}}`), unclear},
+		{"data that is taken back", twice(`{"data":{"success":true},"data":{}}`), unclear},
+		{"truncated", twice(done[:20]), unclear},
+		{"no content", []said{get(204, ""), get(204, ""), post(204, ""), post(204, "")}, unclear},
+
+		{"stays unclear, then POST", []said{get(200, page), get(200, page), post(200, done)}, success},
+		{"stays unclear, then gone by POST", []said{get(200, page), get(200, page), post(401, "")}, success},
+		{"stays unclear, then refused", []said{get(200, page), get(200, page), post(403, "")}, refused},
+		{"stays unclear, POST not allowed", []said{get(200, page), get(200, page), post(405, "")}, unclear},
+		{"bad request, then POST", []said{get(400, ""), post(200, done)}, success},
+		{"no such page, then POST", []said{get(404, page), post(200, done)}, success},
+		{"method not allowed, then POST", []said{get(405, ""), post(200, done)}, success},
+		{"no longer available, then POST", []said{get(410, ""), post(200, done)}, success},
+		{"method not allowed, then gone", []said{get(405, ""), post(500, dead)}, success},
+		{"method not allowed, then unclear, then gone", []said{get(405, ""), post(204, ""), post(401, "")}, success},
+		{"method not allowed, then broken", []said{get(405, ""), post(500, "")}, permanent},
+		{"both not allowed", []said{get(405, ""), post(405, "")}, refused},
+		{"no such page", []said{get(404, ""), post(404, "")}, permanent},
+		{"unsupported version", []said{get(410, ""), post(405, "")}, refused},
+
+		{"forbidden", []said{get(403, `{"error":{"message":"no"}}`)}, refused},
+		{"page of a firewall", []said{get(403, page)}, permanent},
+		{"server error", []said{get(500, done)}, permanent},
+		{"too many requests, then success", []said{get(429, ""), get(200, done)}, success},
+		{"bad gateway, then success", []said{get(502, ""), get(200, done)}, success},
+		{"unavailable, then success", []said{get(503, ""), get(200, done)}, success},
+		{"gateway timeout, then success", []said{get(504, ""), get(200, done)}, success},
+		{"too many requests", []said{get(429, ""), get(429, "")}, transient},
+		{"bad gateway", []said{get(502, ""), get(502, "")}, transient},
+		{"unavailable", []said{get(503, ""), get(503, "")}, transient},
+		{"gateway timeout", []said{get(504, ""), get(504, "")}, transient},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			h := newHost(t, func(w http.ResponseWriter, _ *http.Request, n int) {
+			h := newHost(t, func(w http.ResponseWriter, r *http.Request, n int) {
 				if n > len(tt.answers) {
 					answer(w, http.StatusTeapot, "")
 					return
 				}
-				answer(w, tt.answers[n-1].status, tt.answers[n-1].body)
+				want := tt.answers[n-1]
+				if r.Method != want.method {
+					t.Errorf("request %d: got %s, want %s", n, r.Method, want.method)
+				}
+				answer(w, want.status, want.body)
 			})
 			err := newClient(t, h.endpoint(), time.Now).Logout(bounded(t), sessionToken, apiVersion, 1)
 			checkOutcome(t, err, tt.want)
@@ -128,6 +179,49 @@ func TestLogoutAnswers(t *testing.T) {
 				t.Errorf("got %d requests, want %d", got, want)
 			}
 		})
+	}
+}
+
+// What worked is remembered, and given up when it no longer works.
+func TestLogoutRemembersTheMethod(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	var methods []string
+	only := http.MethodPost
+	h := newHost(t, func(w http.ResponseWriter, r *http.Request, _ int) {
+		mu.Lock()
+		defer mu.Unlock()
+		methods = append(methods, r.Method)
+		switch {
+		case r.Header.Get("sessionID") == "gone":
+			answer(w, http.StatusUnauthorized, "")
+		case r.Method == only:
+			answer(w, http.StatusOK, `{"data":{"success":true}}`)
+		default:
+			answer(w, http.StatusMethodNotAllowed, "")
+		}
+	})
+	c := newClient(t, h.endpoint(), time.Now)
+	steps := []struct{ name, only, token, want string }{
+		{"tries both", "POST", sessionToken, "GET POST"},
+		{"goes on with what worked", "POST", sessionToken, "POST"},
+		{"learns nothing from a session that is gone", "POST", "gone", "POST"},
+		{"turns back", "GET", sessionToken, "POST GET"},
+		{"goes on with that", "GET", sessionToken, "GET"},
+		{"learns nothing from a session that is gone, either", "GET", "gone", "GET"},
+	}
+	for _, s := range steps {
+		mu.Lock()
+		methods, only = nil, s.only
+		mu.Unlock()
+		if err := c.Logout(bounded(t), s.token, apiVersion, 0); err != nil {
+			t.Errorf("%s: %v", s.name, err)
+		}
+		mu.Lock()
+		if got := strings.Join(methods, " "); got != s.want {
+			t.Errorf("%s: got %s, want %s", s.name, got, s.want)
+		}
+		mu.Unlock()
 	}
 }
 
@@ -178,7 +272,8 @@ func TestLogoutThatIsNotConfirmed(t *testing.T) {
 	b.LogoutAnswer = `{"data":{"success":false}}`
 	s.SetBehaviour(b)
 	checkOutcome(t, c.Logout(bounded(t), token, apiVersion, 5), unclear)
-	if got, want := s.Stats().Logouts, 2; got != want {
+	// Twice by GET; the stand-in refuses POST.
+	if got, want := s.Stats().Logouts, 3; got != want {
 		t.Errorf("got %d requests, want %d", got, want)
 	}
 	// Somebody else ends it between the two requests: the second settles it.
@@ -189,7 +284,7 @@ func TestLogoutThatIsNotConfirmed(t *testing.T) {
 		}
 	})
 	checkOutcome(t, c.Logout(bounded(t), token, apiVersion, 0), success)
-	if got, want := s.Stats().Logouts, 4; got != want {
+	if got, want := s.Stats().Logouts, 5; got != want {
 		t.Errorf("got %d requests, want %d", got, want)
 	}
 }

@@ -2,7 +2,6 @@ package workfront
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -10,36 +9,47 @@ import (
 )
 
 // ErrSessionGone says that Workfront does not know the session (any more).
-var ErrSessionGone = errors.New("the session has ended")
+var ErrSessionGone = errors.New("workfront does not know the session: it has expired, or was logged out")
 
-// Whoami reads the user of a session, as that user: a harmless call that shows whether the session lives. It returns
-// ErrSessionGone if it does not, a *RefusedError, an *UnavailableError, or the cancellation of ctx, whose deadline is the
-// whole time that it may take. It is not retried.
+// Whoami reads the user of a session, as that user: a harmless call that shows whether the session lives. It
+// returns ErrSessionGone if it does not, a *RefusedError, an *UnavailableError, or the cancellation of ctx, whose
+// deadline is the whole time that it may take. It is not retried.
 func (c *Client) Whoami(ctx context.Context, token, apiVersion, userID string) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.endpoint.BaseURL+"/attask/api/"+apiVersion+"/user/"+url.PathEscape(userID), nil)
-	if err != nil {
+	if _, err := c.get(ctx, token, apiVersion, "user/"+url.PathEscape(userID)); err != nil {
 		return fmt.Errorf("call as user: %w", err)
+	}
+	return nil
+}
+
+// get reads a resource of the API once, with a session, and returns what its answer holds.
+func (c *Client) get(ctx context.Context, token, apiVersion, resource string) (object, error) {
+	url := c.endpoint.BaseURL + "/attask/api/" + apiVersion + "/" + resource
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
 	}
 	req.Header.Set(sessionHeader, token)
 	req.Header.Set("Accept", "application/json")
 	a, err := c.do(req, 0, retryIfTransient)
 	if err != nil {
-		return fmt.Errorf("call as user: %w", err)
+		return nil, err
 	}
+	r := parseRefusal(a.body, token)
 	switch {
-	case a.StatusCode == http.StatusUnauthorized:
-		return ErrSessionGone
+	case a.gone(r):
+		return nil, ErrSessionGone
 	case a.StatusCode < 200 || a.StatusCode > 299:
-		return fmt.Errorf("call as user: %w", statusError(a.Response, a.body, token))
+		return nil, statusError(a, r, apiVersion)
+	case r.stated:
+		return nil, &RefusedError{Status: a.StatusCode, Code: r.code, Message: r.message, APIVersion: apiVersion}
 	}
-	if message, failed := errorMessage(a.body, token); failed {
-		return fmt.Errorf("call as user: %w", &RefusedError{Status: a.StatusCode, Message: message})
+	said := parseObject(a.body)
+	if said.member("data") == nil {
+		return nil, notJSON(a.Response)
 	}
-	var said struct {
-		Data json.RawMessage `json:"data"`
-	}
-	if json.Unmarshal(a.body, &said) != nil || len(said.Data) == 0 {
-		return fmt.Errorf("call as user: %w", notJSON(a.Response))
-	}
-	return nil
+	return said, nil
 }
+
+// gone tells whether Workfront does not know the session of a call to its API (any more): HTTP status 401 says so
+// or, on whatever status, the class or the message of the error.
+func (a *answer) gone(r refusal) bool { return r.gone || a.StatusCode == http.StatusUnauthorized }
