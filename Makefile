@@ -1,56 +1,72 @@
-# Every target that has a `##` comment is listed by `make help`. What takes more than a line is in scripts/.
+# Every target that has a `##` comment is listed by `make help`. What takes more than a line is in cmd/dev.
 SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-# The scripts share bin/ and print as they go: one after the other.
+# The targets share bin/ and print as they go: one after the other.
 .NOTPARALLEL:
 
 PLUGIN := bin/vault-plugin-secrets-workfront
 SIMULATOR := bin/workfront-simulator
+DEV := bin/dev
 GOLANGCI_LINT := bin/golangci-lint
 
-# The version comes from scripts/version.sh: no go command needs git, or fails because of it.
+# The version is linked in by `dev version`: no go command needs git, or fails because of it.
 export GOFLAGS += -buildvcs=false
 GO_BUILD := CGO_ENABLED=0 go build -trimpath
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@printf '\nVAULT_BIN=/path/to/vault makes what needs a Vault use that one instead of building it.\n'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@printf '\nVAULT_BIN=/path/to/vault or BAO_BIN=/path/to/bao: use that server instead of building one.\n'
+
+# What has to be installed is checked first of all.
+.PHONY: need need-test need-demo
+need:
+	@scripts/need.sh go
+need-test:
+	@scripts/need.sh go openssl pgrep ps
+need-demo:
+	@scripts/need.sh go curl openssl
+
+.PHONY: $(DEV)
+$(DEV): need
+	@$(GO_BUILD) -o $@ ./cmd/dev
 
 .PHONY: build
-build: ## Build the plugin and the Workfront simulator into bin/ (static binaries)
-	ldflags=$$(scripts/version.sh ldflags) && $(GO_BUILD) -ldflags "-s -w $$ldflags" -o $(PLUGIN) .
+build: $(DEV) ## Build the plugin and the Workfront simulator into bin/ (static binaries)
+	ldflags=$$($(DEV) version ldflags) && $(GO_BUILD) -ldflags "-s -w $$ldflags" -o $(PLUGIN) .
 	$(GO_BUILD) -ldflags '-s -w' -o $(SIMULATOR) ./cmd/workfront-simulator
 
-# The race detector needs cgo and a C compiler (gcc or clang). Vet belongs to lint.
+# The race detector needs cgo and a C compiler; continuous integration has one. Vet belongs to lint.
 .PHONY: test-unit
-test-unit:
-	CGO_ENABLED=1 go test -race -vet=off ./...
+test-unit: need
+	if scripts/need.sh cc; then CGO_ENABLED=1 go test -race -vet=off ./...; \
+	elif [[ -n "$${CI:-}" ]]; then exit 1; \
+	else echo 'No C compiler: the unit tests run without the race detector.'; CGO_ENABLED=0 go test -vet=off ./...; fi
 
 .PHONY: test
-test: build test-unit ## Run the unit tests with the race detector, then the end-to-end tests in real Vault servers
-	scripts/e2e.sh 1.21
-	if [[ -z "$${VAULT_BIN:-}" ]]; then scripts/e2e.sh 1.19 -run '^TestStory'; fi
+test: need-test build test-unit ## Run the unit tests with the race detector, then the end-to-end tests in real servers
+	$(DEV) e2e 1.21
+	if [[ -z "$${VAULT_BIN:-}$${BAO_BIN:-}" ]]; then $(DEV) e2e 1.19 -run '^TestStory'; fi
 
 .PHONY: test-long
-test-long: build ## Run the end-to-end tests whose long form takes minutes: a warm role, 10,000 leases in an outage, a cluster
-	WORKFRONT_E2E_LONG=1 scripts/e2e.sh 1.21 -run 'Warm|Mass|DisableInOutage|Cluster'
+test-long: need-test build ## Run the end-to-end tests whose long form takes minutes: a warm role, 10,000 leases in an outage, a cluster
+	WORKFRONT_E2E_LONG=1 $(DEV) e2e 1.21 -run 'Warm|Mass|DisableInOutage|Cluster'
 
 .PHONY: bench
-bench: build ## Measure the plugin against the limits of Vault and processor, 17 minutes (QUICK=1, PARTS=..., PROFILE=1)
-	scripts/bench.sh
+bench: need-test build ## Measure the plugin against the limits of Vault and processor, 17 minutes (QUICK=1, PARTS=..., PROFILE=1)
+	$(DEV) bench
 
 .PHONY: fuzz
-fuzz: ## Fuzz what comes from outside for five minutes in all (FUZZ_SECONDS)
-	scripts/fuzz.sh
+fuzz: $(DEV) ## Fuzz what comes from outside for five minutes in all (FUZZ_SECONDS)
+	$(DEV) fuzz
 
 .PHONY: soak
-soak: ## Mixed load with faults at random in a real Vault for SOAK_TIME (10m): nothing may grow; SEED repeats the choices
-	scripts/soak.sh -time "$(or $(SOAK_TIME),10m)" $(if $(SEED),-seed "$(SEED)")
+soak: need-test $(DEV) ## Mixed load with faults at random in a real Vault for SOAK_TIME (10m): nothing may grow; SEED repeats the choices
+	$(DEV) soak -time "$(or $(SOAK_TIME),10m)" $(if $(SEED),-seed "$(SEED)")
 
 .PHONY: lint
-lint: $(GOLANGCI_LINT) ## Check formatting, vet, golangci-lint, shell scripts, go.mod
+lint: need $(GOLANGCI_LINT) ## Check formatting, vet, golangci-lint, shell scripts, go.mod
 	go mod verify
 	go mod tidy -diff
 	go vet ./...
@@ -63,21 +79,21 @@ fmt: $(GOLANGCI_LINT) ## Format the Go code (gofumpt)
 	$(GOLANGCI_LINT) fmt ./...
 
 .PHONY: cover
-cover: ## Measure the unit tests' statement coverage; fails below 90 %
-	scripts/cover.sh 90
+cover: $(DEV) ## Measure the unit tests' statement coverage; fails below 90 %
+	$(DEV) cover 90
 
 .PHONY: demo
-demo: build ## Walk the whole story in a real Vault against the simulator, then clean up
-	scripts/demo.sh
+demo: need-demo build ## Run the core workflow in a real Vault or OpenBao against the simulator, then clean up
+	$(DEV) demo
 
 .PHONY: dev
-dev: build ## Leave a Vault running with the plugin set up (simulator, or your Workfront by WORKFRONT_* variables)
-	scripts/dev.sh
+dev: need-demo build ## Leave a server running with the plugin set up (simulator, or your Workfront by WORKFRONT_* variables)
+	$(DEV) up
 
 .PHONY: clean
-clean: ## Remove bin/: binaries, built Vault servers, the linter, coverage
+clean: ## Remove bin/: binaries, built Vault servers, the linters, coverage
 	rm -rf bin
 
-# A module of its own, so that the linter's dependencies stay out of the plugin's go.mod.
+# A module of its own, so that the linters' dependencies stay out of the plugin's go.mod.
 $(GOLANGCI_LINT): tools/go.mod tools/go.sum
 	cd tools && $(GO_BUILD) -mod=readonly -ldflags '-s -w' -o ../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint

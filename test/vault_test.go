@@ -68,7 +68,7 @@ func startVault() (*vaultServer, error) {
 func launch(raft *vaultserver.Raft) (*vaultserver.Server, error) {
 	binary := os.Getenv(envVault)
 	if binary == "" {
-		return nil, fmt.Errorf("%s is not set: set it to the absolute path of a Vault binary (scripts/build-vault.sh makes one)", envVault)
+		return nil, fmt.Errorf("%s is not set: set it to the absolute path of a Vault binary (`bin/dev vault 1.21` builds one)", envVault)
 	}
 	plugins, err := pluginDir()
 	if err != nil {

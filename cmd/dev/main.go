@@ -1,0 +1,96 @@
+// Command dev runs what takes more than a line of the Makefile: real Vault servers, the end-to-end tests, the demo. It
+// works in the top directory of the repository, and needs the standard library alone, so that it builds in a moment.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+)
+
+const usage = `usage: dev COMMAND
+
+  vault LINE             build the Vault server pinned in test/vault/LINE, once, and print its path
+  e2e LINE [FLAGS]       run the end-to-end tests; FLAGS are those of go test
+  demo                   run the core workflow in a real Vault against the simulator
+  up                     leave a Vault running with the plugin set up
+  bench                  run the benchmark (QUICK, PARTS, PROFILE)
+  soak [FLAGS]           run the soak; FLAGS are those of test/soak
+  fuzz                   run every fuzz target for its share of FUZZ_SECONDS
+  cover PERCENT          measure the unit tests' coverage, and fail below PERCENT
+  version [ldflags]      print version, commit and date of what is built
+
+VAULT_BIN or BAO_BIN names the server to use instead of a built one.
+`
+
+// errUsage is answered with the usage.
+var errUsage = errors.New("usage")
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	err := run(ctx, os.Args[1:])
+	interrupted := ctx.Err() != nil
+	stop()
+	switch {
+	case err == nil:
+	case errors.Is(err, errUsage):
+		fmt.Fprint(os.Stderr, usage)
+		os.Exit(2)
+	case interrupted:
+		os.Exit(130)
+	default:
+		fmt.Fprintln(os.Stderr, "error:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string) error {
+	if len(args) == 0 {
+		return errUsage
+	}
+	command, args := args[0], args[1:]
+	switch command {
+	case "vault":
+		return printVault(ctx, args)
+	case "e2e":
+		return endToEnd(ctx, args)
+	case "demo":
+		return demo(ctx)
+	case "up":
+		return up(ctx)
+	case "bench":
+		return bench(ctx)
+	case "soak":
+		return soak(ctx, args)
+	case "fuzz":
+		return fuzz(ctx)
+	case "cover":
+		return cover(ctx, args)
+	case "version":
+		return printVersion(ctx, args)
+	}
+	return errUsage
+}
+
+// The names under bin/.
+const (
+	pluginName    = "vault-plugin-secrets-workfront"
+	simulatorName = "workfront-simulator"
+)
+
+// builtBinary returns the absolute path of something that `make build` has built.
+func builtBinary(name string) (string, error) {
+	path, err := filepath.Abs(filepath.Join("bin", name))
+	if err != nil {
+		return "", err
+	}
+	if _, err := exec.LookPath(path); err != nil {
+		return "", fmt.Errorf("bin/%s is missing: run make build", name)
+	}
+	return path, nil
+}
