@@ -3,7 +3,6 @@ package workfront
 import (
 	"crypto/rsa"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -17,28 +16,16 @@ type Claims struct {
 	ExpiresAt time.Time // exp: a few minutes from now; whole seconds are sent
 }
 
-// Signer makes the assertions of one key. It is safe for concurrent use.
-type Signer struct {
-	key *rsa.PrivateKey
-
-	mu     sync.Mutex
-	last   Claims
-	signed string
-}
+// Signer signs assertions with one key. It is safe for concurrent use.
+type Signer struct{ key *rsa.PrivateKey }
 
 // NewSigner returns a Signer that signs with key.
 func NewSigner(key *rsa.PrivateKey) *Signer { return &Signer{key: key} }
 
-// Sign makes the assertion that is exchanged for a session: a JWT signed with RS256. It is a credential: it must not be
-// logged or returned to anyone. RS256 is deterministic (RFC 8017, section 8.2) and exp has whole seconds, so what is signed
-// for the same user within one second is the same JWT. A burst of reads signs it once: nothing else in a read takes as long.
+// Sign returns the assertion that is exchanged for a session: a JWT signed with RS256. It is a credential: it must not be
+// logged or returned to anyone. Adobe asks for one JWT for each access token. (RS256 is deterministic, RFC 8017, section 8.2, and
+// exp has whole seconds: what is signed twice within one second is the same.)
 func (s *Signer) Sign(c Claims) (string, error) {
-	c.ExpiresAt = time.Unix(c.ExpiresAt.Unix(), 0)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.signed != "" && s.last == c {
-		return s.signed, nil
-	}
 	token := jwt.NewWithClaims(jwt.SigningMethodRS256, jwt.MapClaims{
 		"iss": c.Issuer,
 		"sub": c.Subject,
@@ -48,6 +35,5 @@ func (s *Signer) Sign(c Claims) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("sign jwt: %w", err)
 	}
-	s.last, s.signed = c, signed
 	return signed, nil
 }
