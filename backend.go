@@ -41,7 +41,7 @@ func newBackend(conf *logical.BackendConfig, now func() time.Time) *backend {
 		storage:  conf.StorageView,
 		settings: settings.New(settings.Options{Now: now}),
 	}
-	b.broker = session.NewBroker(session.Options{Now: now, Logger: conf.Logger, Notify: b.sessionEvent})
+	b.broker = session.NewBroker(session.Options{Now: now, Logger: conf.Logger, Notify: b.sessionEvent, UserAgent: "vault-plugin-secrets-workfront/" + version})
 	b.Backend = &framework.Backend{
 		BackendType:    logical.TypeLogical,
 		RunningVersion: version,

@@ -132,12 +132,12 @@ func (c *checkRun) checkConnection(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.config.RequestTimeout)
 	defer cancel()
 	// A new connection, so that one that is kept alive hides nothing.
-	greeting, err := workfront.Probe(ctx, c.settings.Source.Endpoint.Endpoint, time.Now)
+	greeting, err := c.b.broker.Probe(ctx, c.settings.Source.Endpoint.Endpoint)
 	if err != nil {
 		return "", err
 	}
 	if !greeting.Date.IsZero() {
-		c.clockDiff = greeting.Date.Sub(greeting.Between)
+		c.clockDiff = greeting.Date.Sub(greeting.MidRequest)
 	}
 	return "", nil
 }

@@ -108,7 +108,7 @@ func (m *fuzzedMount) backend(t testing.TB) (*backend, logical.Storage) {
 	if err := b.Setup(t.Context(), conf); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(b.broker.Reset) // drops its connections
+	t.Cleanup(func() { b.broker.Close(t.Context(), storage, false) }) // drops its connections; the context is over by then
 	return b, storage
 }
 

@@ -11,14 +11,17 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/vault/sdk/logical"
+
+	"vault-plugin-secrets-workfront/internal/workfront"
 )
 
-// Options is what a Broker is made of. All but Notify are required.
+// Options is what a Broker is made of. Now and Logger are required.
 type Options struct {
 	Now    func() time.Time
 	Logger hclog.Logger // tells operators what they should know
 	// Notify is told when the logout of a session was put off, and when it was done after all.
-	Notify func(ctx context.Context, e Event)
+	Notify    func(ctx context.Context, e Event)
+	UserAgent string // sent with each request to Workfront
 }
 
 // Event is something that happened to a session and that somebody may want to act on.
@@ -62,7 +65,7 @@ func NewBroker(o Options) *Broker {
 		now:       o.Now,
 		logger:    o.Logger,
 		notify:    o.Notify,
-		endpoints: newEndpoints(o.Now),
+		endpoints: newEndpoints(o.Now, o.UserAgent),
 		sessions:  make(map[string]*entry),
 		pools:     make(map[string]*pool),
 		strays:    make(map[stray]*Record),
@@ -92,8 +95,13 @@ func (b *Broker) beginLocked() error {
 	return nil
 }
 
-// Reset drops what is kept for connections that the configuration no longer names.
+// Reset forgets which endpoints are down.
 func (b *Broker) Reset() { b.endpoints.reset() }
+
+// Probe connects to an endpoint anew.
+func (b *Broker) Probe(ctx context.Context, e workfront.Endpoint) (*workfront.Greeting, error) {
+	return b.endpoints.clients.Probe(ctx, e)
+}
 
 // Invalidate drops what memory holds of a storage entry that another node has written.
 func (b *Broker) Invalidate(key string) {

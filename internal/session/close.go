@@ -21,7 +21,7 @@ const (
 // sessions are tried that nobody leases, too, and the log says what stays alive.
 func (b *Broker) Close(ctx context.Context, storage logical.Storage, disabling bool) {
 	b.drain(ctx)
-	defer b.endpoints.reset()
+	defer b.endpoints.clients.Close()
 	l := ledger{storage}
 	limited, cancel := context.WithTimeout(ctx, closeLogout)
 	defer cancel()

@@ -17,11 +17,11 @@ const (
 	longestDown = 45 * time.Second
 )
 
-// endpoints keeps one client for each endpoint, and knows which of them are down.
+// endpoints has the clients of all endpoints, and knows which of them are down.
 type endpoints struct {
 	now     func() time.Time
+	clients *workfront.Clients
 	mu      sync.Mutex
-	clients map[workfront.Endpoint]*workfront.Client
 	outages map[workfront.Endpoint]outage
 }
 
@@ -31,27 +31,12 @@ type outage struct {
 	until time.Time
 }
 
-func newEndpoints(now func() time.Time) *endpoints {
+func newEndpoints(now func() time.Time, userAgent string) *endpoints {
 	return &endpoints{
 		now:     now,
-		clients: make(map[workfront.Endpoint]*workfront.Client),
+		clients: workfront.NewClients(workfront.ClientsOptions{Now: now, UserAgent: userAgent}),
 		outages: make(map[workfront.Endpoint]outage),
 	}
-}
-
-// client returns the client for e.
-func (p *endpoints) client(e workfront.Endpoint) (*workfront.Client, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if c := p.clients[e]; c != nil {
-		return c, nil
-	}
-	c, err := workfront.NewClient(e, p.now)
-	if err != nil {
-		return nil, err
-	}
-	p.clients[e] = c
-	return c, nil
 }
 
 // isDown tells whether e failed a logout a moment ago.
@@ -74,6 +59,10 @@ func (p *endpoints) forgive() {
 // observe learns from the outcome of a logout whether e is down.
 func (p *endpoints) observe(e workfront.Endpoint, err error) {
 	var unavailable *workfront.UnavailableError
+	var busy *workfront.BusyError
+	if errors.As(err, &busy) {
+		return // it was not called
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !errors.As(err, &unavailable) {
@@ -88,14 +77,9 @@ func (p *endpoints) observe(e workfront.Endpoint, err error) {
 	p.outages[e] = o
 }
 
-// reset forgets all clients and closes their idle connections, so that those to hosts that are no longer
-// configured do not pile up. Calls under way are not disturbed.
+// reset forgets which endpoints are down.
 func (p *endpoints) reset() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, c := range p.clients {
-		c.Close()
-	}
-	clear(p.clients)
 	clear(p.outages)
 }

@@ -67,7 +67,7 @@ func (b *Broker) Try(ctx context.Context, src Source) (*Trial, error) {
 
 // Call makes a harmless call as the user of the session. It returns workfront.ErrSessionGone if the session is dead.
 func (t *Trial) Call(ctx context.Context) error {
-	client, err := t.broker.endpoints.client(t.record.Endpoint.Endpoint)
+	client, err := t.broker.endpoints.clients.Client(t.record.Endpoint.Endpoint)
 	if err != nil {
 		return err
 	}

@@ -136,15 +136,7 @@ func (b *Broker) longEnough(expiresAt time.Time) error {
 
 // exchange starts a session at Workfront. The Record is not in the ledger yet.
 func (b *Broker) exchange(ctx context.Context, src Source) (*Record, error) {
-	client, err := b.endpoints.client(src.Endpoint.Endpoint)
-	if err != nil {
-		return nil, err
-	}
-	assertion, err := src.Signer.Sign(workfront.Claims{
-		Issuer:    src.CustomerID,
-		Subject:   src.UserID,
-		ExpiresAt: b.now().Add(src.JWTTTL),
-	})
+	client, err := b.endpoints.clients.Client(src.Endpoint.Endpoint)
 	if err != nil {
 		return nil, err
 	}
@@ -153,8 +145,11 @@ func (b *Broker) exchange(ctx context.Context, src Source) (*Record, error) {
 	session, err := client.Exchange(ctx, workfront.ExchangeRequest{
 		ClientID:     src.ClientID,
 		ClientSecret: src.ClientSecret,
-		Assertion:    assertion,
-		MaxRetries:   src.MaxRetries,
+		Assertion: func() (string, error) {
+			return src.Signer.Sign(workfront.Claims{Issuer: src.CustomerID, Subject: src.UserID, ExpiresAt: b.now().Add(src.JWTTTL)})
+		},
+		MaxRetries: src.MaxRetries,
+		Timeout:    src.RequestTimeout,
 	})
 	if err != nil {
 		return nil, err

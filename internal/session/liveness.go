@@ -13,7 +13,7 @@ const checkEvery = time.Minute
 
 // check calls Workfront as the user of the current session, and drops that if Workfront does not know it any more.
 func (b *Broker) check(ctx context.Context, l ledger, src Source, r *Record) {
-	client, err := b.endpoints.client(r.Endpoint.Endpoint)
+	client, err := b.endpoints.clients.Client(r.Endpoint.Endpoint)
 	if err != nil {
 		return
 	}

@@ -127,13 +127,13 @@ func (b *Broker) logout(ctx context.Context, r *Record) error {
 
 // logoutNow ends the session at Workfront.
 func (b *Broker) logoutNow(ctx context.Context, r *Record) error {
-	client, err := b.endpoints.client(r.Endpoint.Endpoint)
+	client, err := b.endpoints.clients.Client(r.Endpoint.Endpoint)
 	if err != nil {
 		return err
 	}
 	limited, cancel := context.WithTimeout(ctx, logoutTimeout)
 	defer cancel()
-	err = client.Logout(limited, r.Token, r.Endpoint.APIVersion, logoutRetries)
+	err = client.Logout(limited, workfront.LogoutRequest{Token: r.Token, APIVersion: r.Endpoint.APIVersion, MaxRetries: logoutRetries})
 	if ctx.Err() == nil {
 		b.endpoints.observe(r.Endpoint.Endpoint, err)
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 )
 
@@ -13,12 +12,17 @@ import (
 // applications").
 const exchangePath = "/integrations/oauth2/api/v1/jwt/exchange"
 
-// ExchangeRequest is what an exchange needs. All of it but MaxRetries is secret or identifies the customer.
+// ExchangeRequest is what an exchange needs. Much of it is secret or identifies the customer.
 type ExchangeRequest struct {
 	ClientID     string
 	ClientSecret string
-	Assertion    string // from Sign
-	MaxRetries   int    // further attempts after a failure that cannot have started a session
+	// Assertion signs the JWT. It is called once, when the turn of the first attempt has come: what is never sent is never signed.
+	Assertion  func() (string, error)
+	MaxRetries int // further attempts after a failure that cannot have started a session
+	// Timeout is how long an attempt that was sent is waited for, counted from its sending, whatever becomes of the context then. With
+	// 0 it is the context alone that counts.
+	Timeout time.Duration
+	OnSend  func() // called before each attempt is sent, after its turn has come; may be nil
 }
 
 // Session is what an exchange returns.
@@ -34,26 +38,32 @@ type Session struct {
 	Disbelieved bool
 }
 
-// Exchange turns a signed assertion into a session. The deadline of ctx is the whole time that it may take,
-// retries included. It returns a *RefusedError, an *UnavailableError, or the cancellation of ctx. None of them
-// holds anything of the request. A refresh token in the answer is dropped.
+// Exchange turns a signed assertion into a session. ctx permits sending: when it ends, nothing further is sent, and its deadline
+// is when the reader has waited long enough. An attempt for which less than a quarter of r.Timeout is left until then is not sent.
+// What was sent is not cut off by ctx, because its session could not be known. It returns a *RefusedError, an *UnavailableError, a
+// *BusyError, an error of r.Assertion, or the cancellation of ctx. None of them holds anything of the request. A refresh token in
+// the answer is dropped.
 func (c *Client) Exchange(ctx context.Context, r ExchangeRequest) (*Session, error) {
-	form := url.Values{
-		"client_id":     {r.ClientID},
-		"client_secret": {r.ClientSecret},
-		"jwt_token":     {r.Assertion},
-	}.Encode()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.endpoint.BaseURL+exchangePath, strings.NewReader(form))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.endpoint.BaseURL+exchangePath, nil)
 	if err != nil {
 		return nil, fmt.Errorf("exchange jwt: %w", err)
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("Accept", "application/json")
-	a, err := c.do(req, r.MaxRetries, retryIfNotStarted)
+	var assertion string
+	a, err := c.do(call{
+		request: req, kind: exchanges, maxRetries: r.MaxRetries, rule: retryIfNotStarted, onSend: r.OnSend, timeout: r.Timeout,
+		body: func() (_ string, err error) {
+			if assertion, err = r.Assertion(); err != nil {
+				return "", err
+			}
+			return url.Values{"client_id": {r.ClientID}, "client_secret": {r.ClientSecret}, "jwt_token": {assertion}}.Encode(), nil
+		},
+	})
 	if err != nil {
 		return nil, fmt.Errorf("exchange jwt: %w", err)
 	}
-	secrets := []string{r.Assertion, r.ClientSecret, url.QueryEscape(r.ClientSecret)}
+	secrets := []string{assertion, r.ClientSecret, url.QueryEscape(r.ClientSecret)}
 	session, err := parseSession(a, secrets)
 	if err != nil {
 		return nil, fmt.Errorf("exchange jwt: %w", err)

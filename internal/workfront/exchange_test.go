@@ -56,7 +56,7 @@ func TestExchangeOnTheWire(t *testing.T) {
 	})
 	c := newClient(t, h.endpoint(), time.Now)
 	assertion := sign(t, "customer", userID)
-	if _, err := c.Exchange(bounded(t), workfront.ExchangeRequest{ClientID: clientID, ClientSecret: clientSecret, Assertion: assertion}); err != nil {
+	if _, err := c.Exchange(bounded(t), workfront.ExchangeRequest{ClientID: clientID, ClientSecret: clientSecret, Assertion: signed(assertion)}); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := seen.Method+" "+seen.RequestURI, "POST /integrations/oauth2/api/v1/jwt/exchange"; got != want {
@@ -200,9 +200,9 @@ func TestExchangeAnswers(t *testing.T) {
 		{name: "content type does not matter", contentType: "text/plain", body: session(""), wantToken: sessionToken, wantType: "sessionID"},
 		{name: "longest token", body: `{"access_token":"` + long + `"}`, wantToken: long, wantType: "sessionID"},
 		{name: "token of all that a header carries", body: `{"access_token":"!~:;=/+_-"}`, wantToken: "!~:;=/+_-", wantType: "sessionID"},
-		{name: "exactly 1 MiB", body: pad(1 << 20), wantToken: sessionToken, wantType: "sessionID"},
+		{name: "exactly 64 KiB", body: pad(64 << 10), wantToken: sessionToken, wantType: "sessionID"},
 
-		{name: "more than 1 MiB", body: pad(1<<20 + 1), want: permanent, wantText: "1048576"},
+		{name: "more than 64 KiB", body: pad(64<<10 + 1), want: permanent, wantText: "65536"},
 		{name: "no token", body: `{"token_type":"sessionID"}`, want: permanent, wantText: "no access_token"},
 		{name: "token null", body: `{"access_token":null}`, want: permanent, wantText: "no access_token"},
 		{name: "empty token", body: `{"access_token":""}`, want: permanent, wantText: "no access_token"},
@@ -392,9 +392,12 @@ func TestExchangeRefusedCredentials(t *testing.T) {
 		{"wrong client secret", func(r *workfront.ExchangeRequest) { r.ClientSecret = "wrong" }},
 		{"unknown client", func(r *workfront.ExchangeRequest) { r.ClientID = "unknown" }},
 		{"no client secret", func(r *workfront.ExchangeRequest) { r.ClientSecret = "" }},
-		{"wrong customer", func(r *workfront.ExchangeRequest) { r.Assertion = sign(t, "customer-of-others", userID) }},
-		{"wrong user", func(r *workfront.ExchangeRequest) { r.Assertion = sign(t, s.app.CustomerID, "user-of-others") }},
-		{"damaged signature", func(r *workfront.ExchangeRequest) { r.Assertion = r.Assertion[:len(r.Assertion)-8] + "AAAAAAAA" }},
+		{"wrong customer", func(r *workfront.ExchangeRequest) { r.Assertion = signed(sign(t, "customer-of-others", userID)) }},
+		{"wrong user", func(r *workfront.ExchangeRequest) { r.Assertion = signed(sign(t, s.app.CustomerID, "user-of-others")) }},
+		{"damaged signature", func(r *workfront.ExchangeRequest) {
+			whole := assertionOf(*r)
+			r.Assertion = signed(whole[:len(whole)-8] + "AAAAAAAA")
+		}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -7,9 +7,9 @@ import (
 )
 
 // Over replaces the network by rt: a fuzz target cannot afford a handshake for each input.
-func (c *Client) Over(rt http.RoundTripper) { c.http.Transport = wholeTripper{rt} }
+func (c *Client) Over(rt http.RoundTripper) { c.transport.RegisterProtocol("https", rt) }
 
 // DialOver replaces what is below HTTP, and leaves the transport as it is configured.
 func (c *Client) DialOver(dial func(ctx context.Context, network, addr string) (net.Conn, error)) {
-	c.http.Transport.(wholeTripper).RoundTripper.(*http.Transport).DialTLSContext = dial
+	c.transport.DialTLSContext = dial
 }

@@ -115,11 +115,17 @@ func session(members string) string {
 
 func newClient(t *testing.T, e workfront.Endpoint, now func() time.Time) *workfront.Client {
 	t.Helper()
-	c, err := workfront.NewClient(e, now)
+	clients := workfront.NewClients(workfront.ClientsOptions{Now: now})
+	t.Cleanup(clients.Close)
+	return clientOf(t, clients, e)
+}
+
+func clientOf(t *testing.T, clients *workfront.Clients, e workfront.Endpoint) *workfront.Client {
+	t.Helper()
+	c, err := clients.Client(e)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(c.Close)
 	return c
 }
 
@@ -131,10 +137,21 @@ func bounded(t *testing.T) context.Context {
 	return ctx
 }
 
+const madeUpAssertion = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJjIn0.c2lnbmF0dXJl"
+
+func signed(assertion string) func() (string, error) {
+	return func() (string, error) { return assertion, nil }
+}
+
+func assertionOf(r workfront.ExchangeRequest) string {
+	assertion, _ := r.Assertion()
+	return assertion
+}
+
 // exchangeWith exchanges a made-up assertion, for hosts that do not look at it.
 func exchangeWith(ctx context.Context, c *workfront.Client, maxRetries int) (*workfront.Session, error) {
 	return c.Exchange(ctx, workfront.ExchangeRequest{
-		ClientID: clientID, ClientSecret: clientSecret, Assertion: "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJjIn0.c2lnbmF0dXJl", MaxRetries: maxRetries,
+		ClientID: clientID, ClientSecret: clientSecret, Assertion: signed(madeUpAssertion), MaxRetries: maxRetries,
 	})
 }
 
@@ -217,7 +234,7 @@ func (s *standIn) request(t *testing.T, maxRetries int) workfront.ExchangeReques
 	t.Helper()
 	return workfront.ExchangeRequest{
 		ClientID: s.app.ClientID, ClientSecret: s.app.ClientSecret,
-		Assertion: sign(t, s.app.CustomerID, userID), MaxRetries: maxRetries,
+		Assertion: signed(sign(t, s.app.CustomerID, userID)), MaxRetries: maxRetries,
 	}
 }
 

@@ -76,11 +76,11 @@ func checkFuzzedText(t *testing.T, text string, limit int, sent map[string]strin
 
 // fuzzedRequest is what the fuzz targets send. The assertion is made up, because nothing looks at it.
 var fuzzedRequest = workfront.ExchangeRequest{
-	ClientID: clientID, ClientSecret: clientSecret, Assertion: "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJjIn0.c2lnbmF0dXJl",
+	ClientID: clientID, ClientSecret: clientSecret, Assertion: signed(madeUpAssertion),
 }
 
 func sentInExchange() map[string]string {
-	return map[string]string{"secret": fuzzedRequest.ClientSecret, "assertion": fuzzedRequest.Assertion}
+	return map[string]string{"secret": fuzzedRequest.ClientSecret, "assertion": madeUpAssertion}
 }
 
 // FuzzExchangeAnswer looks for an answer that is neither a session that can be used and logged out nor a clean error.
@@ -221,7 +221,7 @@ func FuzzLogoutAnswer(f *testing.F) {
 			methods = append(methods, r.Method)
 			return scripted(a.status, "application/json", a.body)
 		}))
-		err := c.Logout(t.Context(), sessionToken, apiVersion, 0)
+		err := c.Logout(t.Context(), workfront.LogoutRequest{Token: sessionToken, APIVersion: apiVersion})
 		want, wantMethods := expectedLogout(func(n int) (int, string) {
 			a := answers[min(n, 1)]
 			return a.status, a.body

@@ -126,12 +126,9 @@ func FuzzParseCACert(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		err := workfront.ParseCACert(text)
-		client, clientErr := workfront.NewClient(workfront.Endpoint{BaseURL: "https://acme.my.workfront.com", CACert: text}, nil)
+		_, clientErr := workfront.NewClients(workfront.ClientsOptions{}).Client(workfront.Endpoint{BaseURL: "https://acme.my.workfront.com", CACert: text})
 		if (err == nil) != (clientErr == nil) {
-			t.Errorf("ParseCACert: %v, NewClient: %v, want them to agree", err, clientErr)
-		}
-		if clientErr == nil {
-			client.Close()
+			t.Errorf("ParseCACert: %v, Client: %v, want them to agree", err, clientErr)
 		}
 		if err == nil {
 			return

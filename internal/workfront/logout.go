@@ -14,6 +14,13 @@ const sessionHeader = "sessionID"
 // ErrUnclearLogout says that Workfront answered a logout with success in the HTTP status but not in the body.
 var ErrUnclearLogout = errors.New("workfront did not confirm the logout")
 
+// LogoutRequest is what a logout needs.
+type LogoutRequest struct {
+	Token      string
+	APIVersion string // Workfront's, such as v22.0
+	MaxRetries int    // further attempts after a transient failure
+}
+
 // logoutMethod remembers by which method an endpoint logs out. Adobe's documentation and Workfront's own client
 // say GET, Adobe's OpenAPI document declares POST only.
 type logoutMethod struct{ post atomic.Bool }
@@ -29,17 +36,17 @@ func (m *logoutMethod) order() [2]string {
 // worked notes that a logout by method was confirmed.
 func (m *logoutMethod) worked(method string) { m.post.Store(method == http.MethodPost) }
 
-// Logout ends the session. apiVersion is Workfront's API version, such as v22.0. The deadline of ctx is the whole
-// time that it may take, retries included. It returns nil once Workfront has said that the session is logged out,
-// or that it does not know it (any more). Otherwise the session may be alive, and the error is ErrUnclearLogout, a
-// *RefusedError, an *UnavailableError or the cancellation of ctx.
+// Logout ends a session. The deadline of ctx is the whole time that it may take, retries and the wait for its turn
+// included. It returns nil once Workfront has said that the session is logged out, or that it does not know it (any
+// more). Otherwise the session may be alive, and the error is ErrUnclearLogout, a *RefusedError, an
+// *UnavailableError, a *BusyError (its turn did not come) or the cancellation of ctx.
 //
 // It goes by GET, and by POST where GET is refused as a method or path or stays unclear; what worked is
 // remembered.
-func (c *Client) Logout(ctx context.Context, token, apiVersion string, maxRetries int) error {
+func (c *Client) Logout(ctx context.Context, r LogoutRequest) error {
 	var first error
 	for _, method := range c.logoutMethod.order() {
-		err := c.logoutBy(ctx, method, token, apiVersion, maxRetries)
+		err := c.logoutBy(ctx, method, r)
 		if err == nil {
 			return nil
 		}
@@ -56,10 +63,10 @@ func (c *Client) Logout(ctx context.Context, token, apiVersion string, maxRetrie
 
 // logoutBy logs out by one method. What is unclear is asked once more: if the first try did log the session out,
 // the second is told that it is gone.
-func (c *Client) logoutBy(ctx context.Context, method, token, apiVersion string, maxRetries int) error {
-	err := c.logout(ctx, method, token, apiVersion, maxRetries)
+func (c *Client) logoutBy(ctx context.Context, method string, r LogoutRequest) error {
+	err := c.logout(ctx, method, r)
 	if errors.Is(err, ErrUnclearLogout) {
-		err = c.logout(ctx, method, token, apiVersion, maxRetries)
+		err = c.logout(ctx, method, r)
 	}
 	return err
 }
@@ -85,23 +92,23 @@ func tryOtherMethod(err error) bool {
 	return false
 }
 
-func (c *Client) logout(ctx context.Context, method, token, apiVersion string, maxRetries int) error {
-	req, err := http.NewRequestWithContext(ctx, method, c.endpoint.BaseURL+"/attask/api/"+apiVersion+"/logout", nil)
+func (c *Client) logout(ctx context.Context, method string, request LogoutRequest) error {
+	req, err := http.NewRequestWithContext(ctx, method, c.endpoint.BaseURL+"/attask/api/"+request.APIVersion+"/logout", nil)
 	if err != nil {
 		return err
 	}
-	req.Header.Set(sessionHeader, token)
+	req.Header.Set(sessionHeader, request.Token)
 	req.Header.Set("Accept", "application/json")
-	a, err := c.do(req, maxRetries, retryIfTransient)
+	a, err := c.do(call{request: req, kind: logouts, maxRetries: request.MaxRetries, rule: retryIfTransient})
 	if err != nil {
 		return err
 	}
-	r := parseRefusal(a.body, token)
+	r := parseRefusal(a.body, request.Token)
 	switch {
 	case a.gone(r):
 		return nil
 	case a.StatusCode < 200 || a.StatusCode > 299:
-		return statusError(a, r, apiVersion)
+		return statusError(a, r, request.APIVersion)
 	}
 	// Workfront's own JavaScript client takes only this for done, and an error member for a failure.
 	if r.stated || string(parseObject(a.body).object("data").member("success")) != "true" {

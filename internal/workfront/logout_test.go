@@ -19,7 +19,7 @@ func TestLogout(t *testing.T) {
 	s := newStandIn(t, workfronttest.Options{})
 	c := newClient(t, s.endpoint(), time.Now)
 	token, other := s.start(t, c), s.start(t, c)
-	if err := c.Logout(bounded(t), token, apiVersion, 0); err != nil {
+	if err := c.Logout(bounded(t), workfront.LogoutRequest{Token: token, APIVersion: apiVersion}); err != nil {
 		t.Fatal(err)
 	}
 	if s.SessionAlive(token) {
@@ -32,7 +32,7 @@ func TestLogout(t *testing.T) {
 		t.Errorf("got %d requests, want %d", got, want)
 	}
 	// The stand-in answers 401 from now on.
-	if err := c.Logout(bounded(t), token, apiVersion, 0); err != nil {
+	if err := c.Logout(bounded(t), workfront.LogoutRequest{Token: token, APIVersion: apiVersion}); err != nil {
 		t.Errorf("logging out what is gone: got %v, want no error", err)
 	}
 	if got, want := s.Stats().Logouts, 2; got != want {
@@ -47,7 +47,7 @@ func TestLogoutOnTheWire(t *testing.T) {
 		seen = r
 		answer(w, http.StatusOK, `{"data":{"success":true}}`)
 	})
-	if err := newClient(t, h.endpoint(), time.Now).Logout(bounded(t), sessionToken, "v21.0", 0); err != nil {
+	if err := newClient(t, h.endpoint(), time.Now).Logout(bounded(t), workfront.LogoutRequest{Token: sessionToken, APIVersion: "v21.0"}); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := seen.Method+" "+seen.RequestURI, "GET /attask/api/v21.0/logout"; got != want {
@@ -170,7 +170,7 @@ func TestLogoutAnswers(t *testing.T) {
 				}
 				answer(w, want.status, want.body)
 			})
-			err := newClient(t, h.endpoint(), time.Now).Logout(bounded(t), sessionToken, apiVersion, 1)
+			err := newClient(t, h.endpoint(), time.Now).Logout(bounded(t), workfront.LogoutRequest{Token: sessionToken, APIVersion: apiVersion, MaxRetries: 1})
 			checkOutcome(t, err, tt.want)
 			if want := "log out: "; err != nil && !strings.HasPrefix(err.Error(), want) {
 				t.Errorf("got %q, want it to begin with %q", err, want)
@@ -214,7 +214,7 @@ func TestLogoutRemembersTheMethod(t *testing.T) {
 		mu.Lock()
 		methods, only = nil, s.only
 		mu.Unlock()
-		if err := c.Logout(bounded(t), s.token, apiVersion, 0); err != nil {
+		if err := c.Logout(bounded(t), workfront.LogoutRequest{Token: s.token, APIVersion: apiVersion}); err != nil {
 			t.Errorf("%s: %v", s.name, err)
 		}
 		mu.Lock()
@@ -251,7 +251,7 @@ func TestLogoutIsSentAgainAfterItMayHaveArrived(t *testing.T) {
 			token := s.start(t, newClient(t, s.endpoint(), time.Now))
 			s.Inject(once(tt.fault))
 			// A client of its own, whose connection is new: net/http itself sends a GET again on a reused one.
-			err := newClient(t, s.endpoint(), time.Now).Logout(bounded(t), token, apiVersion, 1)
+			err := newClient(t, s.endpoint(), time.Now).Logout(bounded(t), workfront.LogoutRequest{Token: token, APIVersion: apiVersion, MaxRetries: 1})
 			checkOutcome(t, err, success)
 			if s.SessionAlive(token) {
 				t.Error("the session lives, want it ended")
@@ -271,8 +271,8 @@ func TestLogoutThatIsNotConfirmed(t *testing.T) {
 	b := workfronttest.DefaultBehaviour()
 	b.LogoutAnswer = `{"data":{"success":false}}`
 	s.SetBehaviour(b)
-	checkOutcome(t, c.Logout(bounded(t), token, apiVersion, 5), unclear)
-	// Twice by GET, twice by POST.
+	checkOutcome(t, c.Logout(bounded(t), workfront.LogoutRequest{Token: token, APIVersion: apiVersion, MaxRetries: 5}), unclear)
+	// Twice by GET, and twice by POST.
 	if got, want := s.Stats().Logouts, 4; got != want {
 		t.Errorf("got %d requests, want %d", got, want)
 	}
@@ -283,7 +283,7 @@ func TestLogoutThatIsNotConfirmed(t *testing.T) {
 			s.EndSession(token)
 		}
 	})
-	checkOutcome(t, c.Logout(bounded(t), token, apiVersion, 0), success)
+	checkOutcome(t, c.Logout(bounded(t), workfront.LogoutRequest{Token: token, APIVersion: apiVersion}), success)
 	if got, want := s.Stats().Logouts, 6; got != want {
 		t.Errorf("got %d requests, want %d", got, want)
 	}
@@ -301,7 +301,7 @@ func TestLogoutConnectionRefused(t *testing.T) {
 			}
 		}
 	})
-	checkOutcome(t, newClient(t, s.endpoint(), time.Now).Logout(ctx, token, apiVersion, 1), success)
+	checkOutcome(t, newClient(t, s.endpoint(), time.Now).Logout(ctx, workfront.LogoutRequest{Token: token, APIVersion: apiVersion, MaxRetries: 1}), success)
 	if got, want := count.Load(), int64(2); got != want {
 		t.Errorf("got %d connection attempts, want %d", got, want)
 	}
@@ -317,7 +317,7 @@ func TestLogoutDeadlineAndCancellation(t *testing.T) {
 	s.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointLogout, Hang: workfronttest.HangBeforeHandling})
 	short, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
-	err := c.Logout(short, sessionToken, apiVersion, 2)
+	err := c.Logout(short, workfront.LogoutRequest{Token: sessionToken, APIVersion: apiVersion, MaxRetries: 2})
 	checkOutcome(t, err, transient)
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v, want it to wrap %v", err, context.DeadlineExceeded)
@@ -325,7 +325,7 @@ func TestLogoutDeadlineAndCancellation(t *testing.T) {
 	ctx, cancel := context.WithCancel(bounded(t))
 	defer cancel()
 	s.OnEvent(func(workfronttest.Event) { cancel() })
-	checkOutcome(t, c.Logout(ctx, sessionToken, apiVersion, 2), canceled)
+	checkOutcome(t, c.Logout(ctx, workfront.LogoutRequest{Token: sessionToken, APIVersion: apiVersion, MaxRetries: 2}), canceled)
 }
 
 func TestIsTransient(t *testing.T) {

@@ -7,34 +7,38 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
-	"net/url"
 	"strconv"
 	"time"
-
-	"github.com/hashicorp/go-retryablehttp"
 )
 
-// A retryRule says after which failures a request may be sent again.
-type retryRule func(resp *http.Response, err error) bool
+// Waits between attempts, where Workfront does not name one itself by Retry-After: twice as long after each.
+const (
+	minRetryWait = 100 * time.Millisecond
+	maxRetryWait = 2 * time.Second
+)
+
+// A retryRule says after which outcomes a request may be sent again. There is either an answer or an error.
+type retryRule func(a *answer, err error) bool
 
 // retryIfNotStarted is the rule for what must not happen twice: another attempt only where Workfront cannot
 // have acted on the first one.
-func retryIfNotStarted(resp *http.Response, err error) bool {
+func retryIfNotStarted(a *answer, err error) bool {
 	if err != nil {
 		var unsent *unsentError
 		return errors.As(err, &unsent) && mayPass(err)
 	}
-	return resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusServiceUnavailable
+	return a.StatusCode == http.StatusTooManyRequests || a.StatusCode == http.StatusServiceUnavailable
 }
 
 // retryIfTransient is the rule for what may happen twice.
-func retryIfTransient(resp *http.Response, err error) bool {
+func retryIfTransient(a *answer, err error) bool {
 	if err != nil {
 		return mayPass(err)
 	}
-	return transientStatus(resp.StatusCode)
+	return transientStatus(a.StatusCode)
 }
 
 func transientStatus(status int) bool {
@@ -45,25 +49,47 @@ func transientStatus(status int) bool {
 	return false
 }
 
-// waitFits tells whether the wait before another attempt ends before the deadline of ctx. If it does not, the
-// caller is better served by the answer at hand, at once.
-func waitFits(ctx context.Context, attempt int, resp *http.Response) bool {
-	deadline, ok := ctx.Deadline()
-	if !ok {
-		return true
-	}
-	if resp != nil {
-		// go-retryablehttp's wait overflows on an absurd number of seconds.
-		seconds, err := strconv.ParseInt(resp.Header.Get("Retry-After"), 10, 64)
-		if errors.Is(err, strconv.ErrRange) || seconds > maxRetryAfter {
-			return false
+// retryWait is how long to wait before attempt n+2.
+func retryWait(n int, a *answer) time.Duration {
+	if a != nil && (a.StatusCode == http.StatusTooManyRequests || a.StatusCode == http.StatusServiceUnavailable) {
+		if stated, ok := retryAfter(a.Response); ok {
+			return stated
 		}
 	}
-	return retryablehttp.DefaultBackoff(minRetryWait, maxRetryWait, attempt, resp) < time.Until(deadline)
+	return min(minRetryWait<<n, maxRetryWait)
 }
 
-// maxRetryAfter is the longest wait in seconds that is worth a look at the deadline.
-const maxRetryAfter = 3600
+// retryAfter reads the header of that name (RFC 9110, section 10.2.3): seconds or a date. Seconds beyond what a duration holds
+// become the longest duration.
+func retryAfter(resp *http.Response) (wait time.Duration, ok bool) {
+	value := resp.Header.Get("Retry-After")
+	seconds, err := strconv.ParseInt(value, 10, 64)
+	switch {
+	case err == nil && seconds < 0:
+		return 0, false
+	case err == nil && seconds <= int64(math.MaxInt64/time.Second):
+		return time.Duration(seconds) * time.Second, true
+	case err == nil, errors.Is(err, strconv.ErrRange) && seconds > 0:
+		return math.MaxInt64, true
+	}
+	date, err := http.ParseTime(value)
+	if err != nil {
+		return 0, false
+	}
+	return max(time.Until(date), 0), true
+}
+
+// sleep waits for d, or until ctx is cancelled.
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("call workfront: %w", ctx.Err())
+	}
+}
 
 // mayPass tells a failure of the network, which may pass by itself, from one that somebody has to mend: a
 // certificate that is not trusted, a TLS version, a name that does not exist.
@@ -86,36 +112,51 @@ func isTLS(err error) bool {
 	return errors.As(err, &op) && (op.Op == "remote error" || op.Op == "local error")
 }
 
+// errTooLong stands for an answer of status 2xx that is longer than any of Workfront's.
+var errTooLong = errors.New("the answer is too long")
+
 // transportError makes the error for a request that brought no answer. Of what net/http says, only the texts of errors that
-// come from below HTTP get into it: the others quote the answer, which may quote what was sent.
-func transportError(ctx context.Context, err error) error {
-	if errors.Is(ctx.Err(), context.Canceled) {
-		return fmt.Errorf("call workfront: %w", context.Canceled)
-	}
-	cause := err
-	if u := (*url.Error)(nil); errors.As(err, &u) {
-		cause = u.Err // without the method and URL that url.Error puts in front
-	}
+// come from below HTTP get into it: the others quote the answer, which may quote what was sent. through describes the proxy,
+// if there is one.
+func transportError(err error, through string) error {
 	var timeout net.Error
 	var unknownCA x509.UnknownAuthorityError
 	var below *net.OpError
+	var refusal *proxyRefusal
 	var unsent *unsentError
-	reason := "the connection failed: " + clean(cause.Error())
+	isUnsent := errors.As(err, &unsent)
+	e := &UnavailableError{Transient: mayPass(err), Proxy: through, Err: err}
+	said := clean(err.Error())
 	switch {
+	case errors.As(err, &refusal):
+		e.Status, e.Transient = refusal.status, transientStatus(refusal.status)
+		e.Reason = fmt.Sprintf("the proxy %s does not let the connection through (HTTP status %d)", through, refusal.status)
+		if refusal.status == http.StatusProxyAuthRequired {
+			e.Reason = fmt.Sprintf("the proxy %s demands authentication (HTTP status 407); put the right user and password into its URL "+
+				"and restart the plugin", through)
+		}
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
-		return &UnavailableError{Reason: "it did not answer in the time allowed", Transient: true, Err: err}
+		e.Reason, e.Transient = "it did not answer in the time allowed", true
+		if isUnsent && through != "" {
+			e.Reason = fmt.Sprintf("there was no connection through the proxy %s in the time allowed", through)
+		}
+	case errors.Is(err, errTooLong):
+		e.Reason, e.Transient = fmt.Sprintf("its answer is longer than %d bytes; check that base_url is your Workfront domain", maxBody), false
+	case errors.As(err, &below) && below.Op == "proxyconnect":
+		e.Reason = fmt.Sprintf("the proxy %s cannot be reached: %s", through, said)
 	case errors.As(err, &unknownCA):
-		return &UnavailableError{Reason: "its certificate is signed by an unknown CA; if a gateway with a CA of its own " +
-			"stands in between, give that CA's certificate as ca_cert: " + clean(cause.Error()), Err: err}
+		e.Reason = "its certificate is signed by an unknown CA; if a gateway with a CA of its own stands in between, give that CA's certificate " +
+			"as ca_cert: " + said
 	case isTLS(err):
-		reason = "no TLS connection could be made: " + clean(cause.Error())
-	case errors.As(err, &below):
+		e.Reason = "no TLS connection could be made: " + said
+	case below != nil:
+		e.Reason = "the connection failed: " + said
+	case isUnsent && through != "":
+		e.Reason = fmt.Sprintf("the proxy %s closed the connection, or its answer is not valid HTTP", through)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		reason = "it closed the connection before its answer was complete"
-	case errors.As(err, &unsent):
-		reason = "a proxy in between (HTTPS_PROXY in the environment of Vault) did not let the connection through"
+		e.Reason = "it closed the connection before its answer was complete"
 	default:
-		reason = "its answer is not valid HTTP"
+		e.Reason = fmt.Sprintf("its answer is not valid HTTP, or has more than %d bytes of headers", maxHeader)
 	}
-	return &UnavailableError{Reason: reason, Transient: mayPass(err), Err: err}
+	return e
 }

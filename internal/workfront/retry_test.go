@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"vault-plugin-secrets-workfront/internal/workfront"
@@ -197,16 +198,41 @@ func TestRetryAfterBeyondTheDeadlineGivesUpAtOnce(t *testing.T) {
 	}
 }
 
-// The waits are 100, 200, 400 and 800 ms: the fourth does not fit into what is left of the time.
-func TestRetryWaitBeyondTheDeadlineGivesUpAtOnce(t *testing.T) {
+// The waits are 100, 200, 400 and 800 ms, and an attempt is sent only while a quarter of the time is left: with 1 s, that is until
+// 750 ms, and the third retry comes at 700 ms.
+func TestRetryThatDoesNotFitGivesUpAtOnce(t *testing.T) {
 	t.Parallel()
-	h := newHost(t, always(http.StatusServiceUnavailable, ""))
-	ctx, cancel := context.WithTimeout(t.Context(), 1200*time.Millisecond)
-	defer cancel()
-	_, err := exchangeWith(ctx, newClient(t, h.endpoint(), time.Now), 5)
-	checkOutcome(t, err, transient)
-	if want := "503"; err == nil || !strings.Contains(err.Error(), want) {
-		t.Errorf("got %v, want the answer at hand, %s, in it", err, want)
+	tests := []struct {
+		name         string
+		allowed      time.Duration
+		wantAttempts int
+		wantTook     time.Duration
+	}{
+		{"the third fits", time.Second, 4, 700 * time.Millisecond},
+		{"the third does not", 900 * time.Millisecond, 3, 300 * time.Millisecond},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				attempts := 0
+				c := newClient(t, workfront.Endpoint{BaseURL: "https://acme.my.workfront.com"}, time.Now)
+				c.Over(script(func(*http.Request) *http.Response {
+					attempts++
+					return scripted(http.StatusServiceUnavailable, "", "")
+				}))
+				ctx, cancel := context.WithTimeout(t.Context(), tt.allowed)
+				defer cancel()
+				begin := time.Now()
+				_, err := exchangeWith(ctx, c, 5)
+				checkOutcome(t, err, transient)
+				if want := "503"; err == nil || !strings.Contains(err.Error(), want) {
+					t.Errorf("got %v, want the answer at hand, %s, in it", err, want)
+				}
+				if attempts != tt.wantAttempts || time.Since(begin) != tt.wantTook {
+					t.Errorf("got %d attempts in %v, want %d in %v", attempts, time.Since(begin), tt.wantAttempts, tt.wantTook)
+				}
+			})
+		})
 	}
 }
 

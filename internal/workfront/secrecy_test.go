@@ -33,7 +33,8 @@ func checkSecrecy(t *testing.T, err error, secrets ...string) {
 
 // secretsOf lists what of a request must not come back: of the assertion, each part on its own too.
 func secretsOf(r workfront.ExchangeRequest) []string {
-	return append(strings.Split(r.Assertion, "."), r.Assertion, r.ClientSecret)
+	assertion := assertionOf(r)
+	return append(strings.Split(assertion, "."), assertion, r.ClientSecret)
 }
 
 func reply(w http.ResponseWriter, raw string) {
@@ -116,7 +117,7 @@ func TestExchangeErrorsHoldNoSecrets(t *testing.T) {
 						"client secret": form.Get("client_secret"), "assertion": form.Get("jwt_token"), "body": string(body),
 					}[what])
 				})
-				r := workfront.ExchangeRequest{ClientID: clientID, ClientSecret: clientSecret, Assertion: sign(t, "customer", userID)}
+				r := workfront.ExchangeRequest{ClientID: clientID, ClientSecret: clientSecret, Assertion: signed(sign(t, "customer", userID))}
 				_, err := newClient(t, h.endpoint(), time.Now).Exchange(bounded(t), r)
 				checkSecrecy(t, err, secretsOf(r)...)
 			})
@@ -136,7 +137,7 @@ func TestLogoutErrorsHoldNoToken(t *testing.T) {
 				// 401 would be a success.
 				tt.echo(statusFilter{w}, "session "+r.Header.Get("sessionID"))
 			})
-			err := newClient(t, h.endpoint(), time.Now).Logout(bounded(t), sessionToken, apiVersion, 0)
+			err := newClient(t, h.endpoint(), time.Now).Logout(bounded(t), workfront.LogoutRequest{Token: sessionToken, APIVersion: apiVersion})
 			checkSecrecy(t, err, sessionToken)
 		})
 	}
@@ -163,14 +164,14 @@ func TestEchoedRefusals(t *testing.T) {
 	s.SetBehaviour(b)
 	c := newClient(t, s.endpoint(), time.Now)
 	r := s.request(t, 0)
-	r.Assertion = sign(t, "customer-of-others", userID)
+	r.Assertion = signed(sign(t, "customer-of-others", userID))
 	_, err := c.Exchange(bounded(t), r)
 	checkOutcome(t, err, refused)
 	checkSecrecy(t, err, secretsOf(r)...)
 	if want := withheld; err != nil && !strings.Contains(err.Error(), want) {
 		t.Errorf("got %q, want %q in it", err, want)
 	}
-	err = c.Logout(bounded(t), sessionToken, "v1.0", 0)
+	err = c.Logout(bounded(t), workfront.LogoutRequest{Token: sessionToken, APIVersion: "v1.0"})
 	checkOutcome(t, err, refused)
 	checkSecrecy(t, err, sessionToken)
 }
@@ -183,5 +184,5 @@ func TestFailuresOfTheConnectionHoldNoSecrets(t *testing.T) {
 	r := s.request(t, 0)
 	_, err := c.Exchange(bounded(t), r)
 	checkSecrecy(t, err, append(secretsOf(r), clientID)...)
-	checkSecrecy(t, c.Logout(bounded(t), sessionToken, apiVersion, 0), sessionToken)
+	checkSecrecy(t, c.Logout(bounded(t), workfront.LogoutRequest{Token: sessionToken, APIVersion: apiVersion}), sessionToken)
 }

@@ -6,9 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/http/httptrace"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -54,7 +52,7 @@ func TestUntrustedTLS(t *testing.T) {
 			if got := strings.Contains(err.Error(), "ca_cert"); got != tt.wantHint {
 				t.Errorf("got %q, want ca_cert in it: %t", err, tt.wantHint)
 			}
-			checkOutcome(t, c.Logout(ctx, sessionToken, apiVersion, 2), permanent)
+			checkOutcome(t, c.Logout(ctx, workfront.LogoutRequest{Token: sessionToken, APIVersion: apiVersion, MaxRetries: 2}), permanent)
 			if got, want := count.Load(), int64(2); got != want {
 				t.Errorf("got %d connection attempts for two calls, want %d", got, want)
 			}
@@ -90,7 +88,7 @@ func TestPlainHTTPBehindHTTPS(t *testing.T) {
 	}
 }
 
-func TestNewClient(t *testing.T) {
+func TestClientCACert(t *testing.T) {
 	t.Parallel()
 	s := newStandIn(t, workfronttest.Options{})
 	good := s.CACert()
@@ -124,8 +122,8 @@ func TestNewClient(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, newErr := workfront.NewClient(workfront.Endpoint{BaseURL: s.URL(), CACert: tt.caCert}, time.Now)
-			for name, err := range map[string]error{"NewClient": newErr, "ParseCACert": workfront.ParseCACert(tt.caCert)} {
+			_, newErr := workfront.NewClients(workfront.ClientsOptions{}).Client(workfront.Endpoint{BaseURL: s.URL(), CACert: tt.caCert})
+			for name, err := range map[string]error{"Client": newErr, "ParseCACert": workfront.ParseCACert(tt.caCert)} {
 				if ok := err == nil; ok != tt.ok {
 					t.Errorf("%s: got %v, want an error: %t", name, err, !tt.ok)
 				}
@@ -170,7 +168,7 @@ func TestRedirectsAreNeverFollowed(t *testing.T) {
 				if want := "redirect"; err == nil || !strings.Contains(err.Error(), want) {
 					t.Errorf("got %v, want %q in it", err, want)
 				}
-				checkOutcome(t, c.Logout(bounded(t), sessionToken, apiVersion, 2), permanent)
+				checkOutcome(t, c.Logout(bounded(t), workfront.LogoutRequest{Token: sessionToken, APIVersion: apiVersion, MaxRetries: 2}), permanent)
 				if got, want := h.count(), 2; got != want {
 					t.Errorf("the host: got %d requests for two calls, want %d", got, want)
 				}
@@ -246,38 +244,37 @@ func TestConnectionsAreKept(t *testing.T) {
 	}
 }
 
-// A call may be about to begin when its client is closed. What it leaves open then would stay so until it times out.
-func TestClosedClientKeepsNoConnection(t *testing.T) {
+// A call may be about to begin when the clients are closed. What it leaves open then would stay so until it times out.
+func TestClosedClientsKeepNoConnection(t *testing.T) {
 	t.Parallel()
 	s := newStandIn(t, workfronttest.Options{})
-	c := newClient(t, s.endpoint(), time.Now)
-	for range 3 {
-		c.Close()
-		if _, err := c.Exchange(bounded(t), s.request(t, 0)); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := c.Exchange(bounded(t), s.request(t, 0)); err != nil {
-			t.Fatal(err)
-		}
+	clients := workfront.NewClients(workfront.ClientsOptions{})
+	c := clientOf(t, clients, s.endpoint())
+	s.start(t, c)
+	clients.Close()
+	for _, c := range []*workfront.Client{c, clientOf(t, clients, s.endpoint()), clientOf(t, clients, workfront.Endpoint{BaseURL: s.URL(), CACert: s.CACert() + "\n"})} {
+		s.start(t, c)
+		s.start(t, c)
 	}
-	if got, want := s.Stats().Connections, 6; got != want {
-		t.Errorf("6 calls after Close: got %d connections, want %d, none of them kept for another call", got, want)
+	if got, want := s.Stats().Connections, 7; got != want {
+		t.Errorf("7 calls, 6 of them after Close: got %d connections, want %d, none of them kept for another call", got, want)
 	}
 }
 
-// A call that was under way when its client was closed, and one that begins then, leave nothing open, whichever ends last.
-func TestClosedClientUnderWayKeepsNoConnection(t *testing.T) {
+// A call that was under way when the clients were closed, and one that begins then, leave nothing open, whichever ends last.
+func TestClosedClientsUnderWayKeepNoConnection(t *testing.T) {
 	t.Parallel()
 	s := newStandIn(t, workfronttest.Options{})
 	release := s.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointExchange, Times: 1, Hang: workfronttest.HangBeforeHandling})
-	c := newClient(t, s.endpoint(), time.Now)
+	clients := workfront.NewClients(workfront.ClientsOptions{})
+	c := clientOf(t, clients, s.endpoint())
 	ctx, request, underWay := bounded(t), s.request(t, 0), make(chan error, 1)
 	go func() {
 		_, err := c.Exchange(ctx, request)
 		underWay <- err
 	}()
 	eventually(t, "the call is under way", func() bool { return s.Stats().Exchanges == 1 })
-	c.Close()
+	clients.Close()
 	if _, err := c.Exchange(bounded(t), s.request(t, 0)); err != nil {
 		t.Fatal(err)
 	}
@@ -327,51 +324,6 @@ func countConnections(n *atomic.Int64) func(*httptest.Server) {
 	}
 }
 
-// Workfront limits concurrent API threads, so 64 calls at a time share 32 connections, and all of those are used.
-func TestConnectionsAreLimited(t *testing.T) {
-	t.Parallel()
-	const calls, most = 64, 32
-	var connections atomic.Int64
-	full, release := make(chan struct{}), make(chan struct{})
-	h := newHost(t, func(w http.ResponseWriter, r *http.Request, n int) {
-		if n == most {
-			close(full)
-		}
-		select {
-		case <-release:
-		case <-r.Context().Done():
-		}
-		answer(w, http.StatusOK, session(""))
-	}, countConnections(&connections))
-	c := newClient(t, h.endpoint(), time.Now)
-
-	// A call that wants a connection says so: after the last has, every connection that is dialed is under way.
-	var wanting, over sync.WaitGroup
-	wanting.Add(calls)
-	ctx := httptrace.WithClientTrace(bounded(t), &httptrace.ClientTrace{GetConn: func(string) { wanting.Done() }})
-	for range calls {
-		over.Go(func() {
-			if _, err := exchangeWith(ctx, c, 0); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	wanting.Wait()
-	select {
-	case <-full:
-	case <-ctx.Done():
-		t.Errorf("got %d calls at a time, want %d", h.count(), most)
-	}
-	close(release)
-	over.Wait()
-	if got, want := connections.Load(), int64(most); got != want {
-		t.Errorf("got %d connections, want %d", got, want)
-	}
-	if got, want := h.count(), calls; got != want {
-		t.Errorf("got %d requests, want %d", got, want)
-	}
-}
-
 func TestUnusableBaseURL(t *testing.T) {
 	t.Parallel()
 	// Endpoints come from storage; one that is no address must not end in a panic.
@@ -379,7 +331,7 @@ func TestUnusableBaseURL(t *testing.T) {
 	if _, err := exchangeWith(bounded(t), c, 0); err == nil {
 		t.Error("exchange: got no error, want one")
 	}
-	if err := c.Logout(bounded(t), sessionToken, apiVersion, 0); err == nil {
+	if err := c.Logout(bounded(t), workfront.LogoutRequest{Token: sessionToken, APIVersion: apiVersion}); err == nil {
 		t.Error("logout: got no error, want one")
 	}
 }

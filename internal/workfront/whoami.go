@@ -30,7 +30,7 @@ func (c *Client) get(ctx context.Context, token, apiVersion, resource string) (o
 	}
 	req.Header.Set(sessionHeader, token)
 	req.Header.Set("Accept", "application/json")
-	a, err := c.do(req, 0, retryIfTransient)
+	a, err := c.do(call{request: req, rule: retryIfTransient})
 	if err != nil {
 		return nil, err
 	}
