@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -85,21 +86,32 @@ func (b *backend) HandleExistenceCheck(ctx context.Context, req *logical.Request
 // HandleRequest gives errors the form in which Vault passes them on as they are meant.
 func (b *backend) HandleRequest(ctx context.Context, req *logical.Request) (*logical.Response, error) {
 	resp, err := b.handle(ctx, req)
-	var user *settings.InputError
+	if err == nil {
+		return orNothing(resp), nil
+	}
+	if req.Operation == logical.RenewOperation {
+		return nil, err // Vault would show the whole of a response
+	}
+	var input *settings.InputError
+	var busy *settings.BusyError
+	var unreadable *settings.UnreadableError
 	var refused *workfront.RefusedError
 	var unavailable *workfront.UnavailableError
 	switch {
-	case err == nil:
-		return orNothing(resp), nil
-	case req.Operation == logical.RenewOperation:
-		return nil, err // Vault would show the whole of a response
-	case errors.As(err, &user), errors.As(err, &refused):
+	case errors.As(err, &unreadable):
+		return nil, fmt.Errorf("%w; %s", err, unreadable.Remedy(mountOf(req)))
+	case errors.As(err, &input), errors.As(err, &refused):
 		return logical.ErrorResponse(err.Error()), nil
+	case errors.As(err, &busy), errors.Is(err, session.ErrClosed):
+		return nil, logical.CodedError(http.StatusServiceUnavailable, err.Error())
 	case errors.As(err, &unavailable), errors.Is(err, workfront.ErrUnclearLogout):
 		return nil, logical.CodedError(http.StatusBadGateway, err.Error())
 	case session.IsReadOnly(err):
 		// Vault forwards the request to the active node if it sees this very error.
 		return nil, logical.ErrReadOnly
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return nil, logical.CodedError(http.StatusServiceUnavailable,
+			"the request ran out of the time that Vault gives it (max_request_duration); try again")
 	default:
 		return nil, err
 	}
@@ -149,12 +161,16 @@ func (b *backend) invalidate(_ context.Context, key string) {
 	b.broker.Invalidate(key)
 }
 
-// watchExpiry tells operators once a day of the keys in use whose certificates expire soon or have expired.
+// watchExpiry tells operators once a day of the keys in use whose certificates expire soon or have expired, and of settings that
+// cannot be read.
 func (b *backend) watchExpiry(ctx context.Context, storage logical.Storage) error {
-	expiring, err := b.settings.WatchExpiry(ctx, storage)
-	for _, e := range expiring {
-		b.Logger().Warn(e.Text, "key", e.Key, "used_by", e.UsedBy)
-		b.event(ctx, eventKeyExpiring, "path", settings.KeyPrefix+e.Key, "not_after", e.NotAfter.UTC().Format(time.RFC3339))
+	found, err := b.settings.WatchExpiry(ctx, storage)
+	for _, e := range found.Expiring {
+		b.Logger().Warn(e.Text, "key", e.Name, "used_by", e.UsedBy)
+		b.event(ctx, eventKeyExpiring, "path", settings.KeyPrefix+e.Name, "not_after", e.NotAfter.UTC().Format(time.RFC3339))
+	}
+	for _, entry := range found.Unreadable {
+		b.Logger().Warn("settings cannot be read", "entry", entry.Key, "error", entry)
 	}
 	return err
 }

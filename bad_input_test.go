@@ -140,6 +140,8 @@ func TestBadInput(t *testing.T) {
 		{"request_timeout too large", update, "config", config(settings.FieldRequestTimeout, "61s"), []string{"request_timeout", "1s and 1m"}},
 		{"max_retries negative", update, "config", config(settings.FieldMaxRetries, -1), []string{"max_retries", "0 and 5"}},
 		{"max_retries too large", update, "config", config(settings.FieldMaxRetries, 6), []string{"max_retries", "0 and 5"}},
+		{"max_connections too small", update, "config", config(settings.FieldMaxConnections, 1), []string{"max_connections", "2 and 64"}},
+		{"max_connections too large", update, "config", config(settings.FieldMaxConnections, 65), []string{"max_connections", "2 and 64"}},
 		{"max_retries no number", update, "config", config(settings.FieldMaxRetries, "many"), []string{"max_retries", "whole number"}},
 		{"allow_custom_host no bool", update, "config", config(settings.FieldAllowCustomHost, "perhaps"), []string{"allow_custom_host", "true or false"}},
 		// config: contradictions

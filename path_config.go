@@ -108,8 +108,9 @@ func configFields() map[string]*framework.FieldSchema {
 			DisplayAttrs: &framework.DisplayAttributes{Name: "JWT TTL"},
 		},
 		settings.FieldSessionTTL: {
-			Type:         framework.TypeDurationSecond,
-			Description:  "Life of a session that is assumed when Workfront's answer states none.",
+			Type: framework.TypeDurationSecond,
+			Description: "Assumed lifetime of a session when Workfront's answer states none. Workfront ends sessions that are idle: after 8 hours " +
+				"by default, after 15 minutes for some customers. Set it to no more than that.",
 			Default:      int(settings.DefaultSessionTTL.Seconds()),
 			DisplayAttrs: &framework.DisplayAttributes{Name: "Assumed session TTL"},
 		},
@@ -120,8 +121,9 @@ func configFields() map[string]*framework.FieldSchema {
 			DisplayAttrs: &framework.DisplayAttributes{Name: "API version"},
 		},
 		settings.FieldRequestTimeout: {
-			Type:         framework.TypeDurationSecond,
-			Description:  "The whole time that one exchange may take, retries included, between 1s and 60s.",
+			Type: framework.TypeDurationSecond,
+			Description: "How long a reader waits for a session, its turn and retries included, between 1s and 60s. An exchange that was " +
+				"sent is then waited for in the background, so that its session is known.",
 			Default:      int(settings.DefaultRequestTimeout.Seconds()),
 			DisplayAttrs: &framework.DisplayAttributes{Name: "Request timeout"},
 		},
@@ -130,6 +132,13 @@ func configFields() map[string]*framework.FieldSchema {
 			Description:  "Further attempts after a failure in which Workfront cannot have started a session, between 0 and 5.",
 			Default:      settings.DefaultMaxRetries,
 			DisplayAttrs: &framework.DisplayAttributes{Name: "Retries"},
+		},
+		settings.FieldMaxConnections: {
+			Type: framework.TypeInt,
+			Description: "Calls at a time from this mount to one Workfront host, between 2 and 64. Workfront limits the calls of a customer, " +
+				"all integrations together.",
+			Default:      settings.DefaultMaxConnections,
+			DisplayAttrs: &framework.DisplayAttributes{Name: "Maximum connections"},
 		},
 		settings.FieldCACert: {
 			Type:         framework.TypeString,
@@ -158,8 +167,7 @@ func configAnswerFields() map[string]*framework.FieldSchema {
 }
 
 func (b *backend) configExists(ctx context.Context, req *logical.Request, _ *framework.FieldData) (bool, error) {
-	c, err := b.settings.Config(ctx, req.Storage)
-	return c != nil, err
+	return b.settings.ConfigExists(ctx, req.Storage)
 }
 
 // writeConfig is create, update and patch: all of them merge.
@@ -190,7 +198,7 @@ func (b *backend) readConfig(ctx context.Context, req *logical.Request, _ *frame
 	if err != nil || c == nil {
 		return nil, err
 	}
-	warnings, err := b.settings.KeyWarnings(ctx, req.Storage, c.Key)
+	warnings, err := b.settings.KeyWarnings(ctx, req.Storage, mountOf(req), c.Key)
 	if err != nil {
 		return nil, err
 	}
@@ -208,6 +216,7 @@ func (b *backend) readConfig(ctx context.Context, req *logical.Request, _ *frame
 		settings.FieldAPIVersion:      c.APIVersion,
 		settings.FieldRequestTimeout:  int64(c.RequestTimeout.Seconds()),
 		settings.FieldMaxRetries:      *c.MaxRetries,
+		settings.FieldMaxConnections:  c.MaxConnections,
 		settings.FieldCACert:          c.CACert,
 		settings.FieldAllowCustomHost: c.AllowCustomHost,
 	}}, nil

@@ -22,7 +22,8 @@ func TestConfigReadShowsDefaultsAndNoSecret(t *testing.T) {
 	want := map[string]any{
 		settings.FieldBaseURL: "https://acme.my.workfront.com", settings.FieldClientID: "client", settings.FieldCustomerID: "customer", settings.FieldUserID: "", settings.FieldKey: "default",
 		settings.FieldTTL: 0, settings.FieldMaxTTL: 0, settings.FieldJWTTTL: 180, settings.FieldSessionTTL: 1800, settings.FieldAPIVersion: "v22.0", settings.FieldRequestTimeout: 10,
-		settings.FieldMaxRetries: 2, settings.FieldCACert: "", settings.FieldAllowCustomHost: false, settings.FieldShareSession: false,
+		settings.FieldMaxRetries: 2, settings.FieldMaxConnections: 8, settings.FieldCACert: "", settings.FieldAllowCustomHost: false,
+		settings.FieldShareSession: false,
 	}
 	if got, want := asJSON(t, m.read("config")), asJSON(t, want); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
@@ -34,7 +35,7 @@ func TestConfigMergesAndPatches(t *testing.T) {
 	base := map[string]any{
 		settings.FieldBaseURL: "https://acme.my.workfront.com", settings.FieldClientID: "client", settings.FieldClientSecret: "secret", settings.FieldCustomerID: "customer",
 		settings.FieldUserID: "user", settings.FieldKey: "k", settings.FieldTTL: "5m", settings.FieldMaxTTL: "1h", settings.FieldJWTTTL: "2m", settings.FieldSessionTTL: "1h", settings.FieldAPIVersion: "v21.0",
-		settings.FieldRequestTimeout: "20s", settings.FieldMaxRetries: 0,
+		settings.FieldRequestTimeout: "20s", settings.FieldMaxRetries: 0, settings.FieldMaxConnections: 4,
 	}
 	m.write("config", base)
 	before := m.read("config")
@@ -54,10 +55,10 @@ func TestConfigMergesAndPatches(t *testing.T) {
 		{"patch", logical.PatchOperation, map[string]any{settings.FieldUserID: "other"}, map[string]any{settings.FieldUserID: "other"}},
 		{"patch with null", logical.PatchOperation, map[string]any{
 			settings.FieldUserID: nil, settings.FieldKey: nil, settings.FieldTTL: nil, settings.FieldMaxTTL: nil, settings.FieldJWTTTL: nil, settings.FieldSessionTTL: nil, settings.FieldAPIVersion: nil,
-			settings.FieldRequestTimeout: nil, settings.FieldMaxRetries: nil, settings.FieldCACert: nil, settings.FieldAllowCustomHost: nil, settings.FieldShareSession: nil,
+			settings.FieldRequestTimeout: nil, settings.FieldMaxRetries: nil, settings.FieldMaxConnections: nil, settings.FieldCACert: nil, settings.FieldAllowCustomHost: nil, settings.FieldShareSession: nil,
 		}, map[string]any{
 			settings.FieldUserID: "", settings.FieldKey: "default", settings.FieldTTL: 0, settings.FieldMaxTTL: 0, settings.FieldJWTTTL: 180, settings.FieldSessionTTL: 1800, settings.FieldAPIVersion: "v22.0",
-			settings.FieldRequestTimeout: 10, settings.FieldMaxRetries: 2,
+			settings.FieldRequestTimeout: 10, settings.FieldMaxRetries: 2, settings.FieldMaxConnections: 8,
 		}},
 		{"new client", logical.UpdateOperation, map[string]any{settings.FieldClientID: "c2", settings.FieldClientSecret: "s2", settings.FieldCustomerID: "cu2"}, map[string]any{settings.FieldClientID: "c2", settings.FieldCustomerID: "cu2"}},
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/fips140"
+	"errors"
 
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
@@ -22,7 +23,7 @@ func (b *backend) pathInfo() *framework.Path {
 					fieldVersion:             {Type: framework.TypeString, Description: "Version of the plugin."},
 					fieldCommit:              {Type: framework.TypeString, Description: "Commit that it was built from."},
 					fieldBuildDate:           {Type: framework.TypeString, Description: "Date of that build."},
-					settings.FieldAPIVersion: {Type: framework.TypeString, Description: "Version of Workfront's API that is in use."},
+					settings.FieldAPIVersion: {Type: framework.TypeString, Description: "Version of Workfront's API in use; empty if config cannot be read."},
 					fieldFIPS140:             {Type: framework.TypeBool, Description: "Whether Go's FIPS 140-3 mode is on."},
 				}),
 			},
@@ -33,12 +34,16 @@ func (b *backend) pathInfo() *framework.Path {
 }
 
 func (b *backend) readInfo(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
-	c, err := b.settings.Config(ctx, req.Storage)
-	if err != nil {
-		return nil, err
-	}
+	// Whoever looks for the version of the plugin may do so because config cannot be read.
 	apiVersion := settings.DefaultAPIVersion
-	if c != nil {
+	c, err := b.settings.Config(ctx, req.Storage)
+	var unreadable *settings.UnreadableError
+	switch {
+	case errors.As(err, &unreadable):
+		apiVersion = ""
+	case err != nil:
+		return nil, err
+	case c != nil:
 		apiVersion = c.APIVersion
 	}
 	return &logical.Response{Data: map[string]any{

@@ -73,7 +73,7 @@ func keyAnswerFields() map[string]*framework.FieldSchema {
 		fieldNotBefore:            {Type: framework.TypeTime, Description: "Begin of the certificate's validity."},
 		fieldNotAfter:             {Type: framework.TypeTime, Description: "End of the certificate's validity."},
 		fieldCreatedAt:            {Type: framework.TypeTime, Description: "When the key was generated or imported."},
-		fieldUsedBy:               {Type: framework.TypeStringSlice, Description: "What signs with this key, and so keeps it from being deleted."},
+		fieldUsedBy:               {Type: framework.TypeStringSlice, Description: "Settings that sign with this key, and so keep it from being deleted; those that cannot be read are marked, because they may."},
 	}
 }
 
@@ -131,7 +131,7 @@ func (b *backend) deleteKey(ctx context.Context, req *logical.Request, d *framew
 	if err := settings.CheckName(settings.FieldName, name); err != nil {
 		return nil, err
 	}
-	deleted, err := b.settings.DeleteKey(ctx, req.Storage, name)
+	deleted, err := b.settings.DeleteKey(ctx, req.Storage, mountOf(req), name)
 	if err != nil {
 		return nil, err
 	}

@@ -119,8 +119,7 @@ func (b *backend) roleExists(ctx context.Context, req *logical.Request, d *frame
 	if settings.CheckName(settings.FieldName, name) != nil {
 		return false, nil // storage would refuse some names; the write says what is wrong with them
 	}
-	r, err := b.settings.Role(ctx, req.Storage, name)
-	return r != nil, err
+	return b.settings.RoleExists(ctx, req.Storage, name)
 }
 
 func (b *backend) listRoles(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {

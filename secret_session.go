@@ -45,11 +45,11 @@ func (b *backend) renewSession(ctx context.Context, req *logical.Request, _ *fra
 		return nil, err
 	}
 	if roleName, _ := req.Secret.InternalData[internalRole].(string); roleName != "" {
-		r, err := b.settings.Role(ctx, req.Storage, roleName)
+		exists, err := b.settings.RoleExists(ctx, req.Storage, roleName)
 		if err != nil {
 			return nil, err
 		}
-		if r == nil {
+		if !exists {
 			return nil, settings.BadInput("cannot renew lease: role %q has been deleted", roleName)
 		}
 	}

@@ -77,8 +77,8 @@ func NewBroker(o Options) *Broker {
 	return b
 }
 
-// errClosed is the answer to readers that come while the plugin is being unloaded.
-var errClosed = errors.New("the plugin is being unloaded; try again")
+// ErrClosed is the answer to readers that come while the plugin is being unloaded.
+var ErrClosed = errors.New("the plugin is being unloaded; try again")
 
 // begin counts a call as in flight that outlives its reader. Each is ended by inFlight.Done.
 func (b *Broker) begin() error {
@@ -89,7 +89,7 @@ func (b *Broker) begin() error {
 
 func (b *Broker) beginLocked() error {
 	if b.closed {
-		return errClosed
+		return ErrClosed
 	}
 	b.inFlight.Add(1)
 	return nil

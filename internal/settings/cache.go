@@ -1,8 +1,8 @@
 package settings
 
 import (
-	"strings"
 	"sync"
+	"time"
 )
 
 // cache keeps resolved settings between reads, by the name of the role, because parsing a key takes longer than signing with
@@ -10,7 +10,8 @@ import (
 type cache struct {
 	mu         sync.Mutex
 	kept       map[string]*Resolved
-	generation uint64 // counts drops, so that what was read before one is not kept after it
+	generation uint64    // counts drops, so that what was read before one is not kept after it
+	notBefore  time.Time // nothing is kept until then
 }
 
 func (c *cache) get(role string) (kept *Resolved, generation uint64) {
@@ -20,10 +21,10 @@ func (c *cache) get(role string) (kept *Resolved, generation uint64) {
 }
 
 // keep takes r, unless there was a drop since get returned generation.
-func (c *cache) keep(role string, r *Resolved, generation uint64) {
+func (c *cache) keep(role string, r *Resolved, generation uint64, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.generation != generation {
+	if c.generation != generation || now.Before(c.notBefore) {
 		return
 	}
 	if c.kept == nil {
@@ -39,7 +40,9 @@ func (c *cache) drop() {
 	c.generation++
 }
 
-// isSetting tells whether an entry of storage is one that this package writes.
-func isSetting(key string) bool {
-	return key == ConfigKey || strings.HasPrefix(key, KeyPrefix) || strings.HasPrefix(key, RolePrefix)
+// keepNothing has nothing kept until then.
+func (c *cache) keepNothing(until time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.notBefore = until
 }

@@ -2,8 +2,6 @@ package settings
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"time"
 
 	"github.com/hashicorp/vault/sdk/logical"
@@ -29,6 +27,11 @@ type Config struct {
 	MaxRetries      *int          `json:"max_retries,omitempty"` // 0 is not the default
 	CACert          string        `json:"ca_cert,omitempty"`
 	AllowCustomHost bool          `json:"allow_custom_host,omitempty"`
+	MaxConnections  int           `json:"max_connections,omitempty"`
+	// SecretID names the client secret without telling anything of it. It is random, and another one whenever the client secret
+	// becomes another one or config is created, so that a session can tell whether config is still that of its start. It is not
+	// returned to anyone: an ID that could be chosen or copied would prove nothing.
+	SecretID string `json:"secret_id,omitempty"`
 }
 
 // The defaults of config.
@@ -39,6 +42,7 @@ const (
 	DefaultAPIVersion     = "v22.0"
 	DefaultRequestTimeout = 10 * time.Second
 	DefaultMaxRetries     = 2
+	DefaultMaxConnections = 8
 )
 
 // WithDefaults returns c with every default that it stands for.
@@ -48,6 +52,7 @@ func (c Config) WithDefaults() Config {
 	setDefault(&c.SessionTTL, DefaultSessionTTL)
 	setDefault(&c.APIVersion, DefaultAPIVersion)
 	setDefault(&c.RequestTimeout, DefaultRequestTimeout)
+	setDefault(&c.MaxConnections, DefaultMaxConnections)
 	if c.MaxRetries == nil {
 		n := DefaultMaxRetries
 		c.MaxRetries = &n
@@ -76,84 +81,16 @@ func getConfig(ctx context.Context, s logical.Storage) (*Config, error) {
 	return getJSON[Config](ctx, s, ConfigKey)
 }
 
-// ErrNotFound says that what a patch is for does not exist.
-var ErrNotFound = errors.New("not found")
-
-// ConfigWrite is a request to change config.
-type ConfigWrite struct {
-	Changes Changes
-	Patch   bool // config has to exist
-	// Verify proves the new settings before they are stored; nil if they are to be stored unproven.
-	Verify func(ctx context.Context, r *Resolved) error
+// ConfigExists tells whether there is a config, be it readable or not.
+func (s *Store) ConfigExists(ctx context.Context, storage logical.Storage) (bool, error) {
+	return exists(ctx, storage, ConfigKey)
 }
 
-// WriteConfig merges the changes into config and stores the outcome, or nothing. It returns warnings of what is still
-// missing for a token.
-func (s *Store) WriteConfig(ctx context.Context, storage logical.Storage, mount Mount, w ConfigWrite) (warnings []string, err error) {
-	s.admin.Lock()
-	defer s.admin.Unlock()
-	old, err := getConfig(ctx, storage)
-	if err != nil {
-		return nil, err
-	}
-	if old == nil {
-		if w.Patch {
-			return nil, fmt.Errorf("config: %w", ErrNotFound)
-		}
-		old = &Config{}
-	}
-	c, err := old.change(w.Changes)
-	if err != nil {
-		return nil, err
-	}
-	if w.Verify != nil {
-		if err := verify(ctx, storage, mount, *c, w.Verify); err != nil {
-			return nil, err
-		}
-	}
-	err = s.write(ctx, func(ctx context.Context) error {
-		c.Version = storageVersion
-		return putJSON(ctx, storage, ConfigKey, c)
-	})
-	if err != nil {
-		return nil, err
-	}
-	return s.configWarnings(ctx, storage, mount, c.WithDefaults())
-}
-
-// verify proves c before it is stored.
-func verify(ctx context.Context, storage logical.Storage, mount Mount, c Config, prove func(context.Context, *Resolved) error) error {
-	err := c.CheckIDs()
-	var r *Resolved
-	if err == nil {
-		r, err = ResolveConfig(ctx, storage, mount, c.WithDefaults(), "")
-	}
-	if err != nil {
-		return fmt.Errorf("not stored, because it cannot be verified: %w", err)
-	}
-	return prove(ctx, r)
-}
-
-// configWarnings is what is still missing for a token.
-func (s *Store) configWarnings(ctx context.Context, storage logical.Storage, mount Mount, c Config) ([]string, error) {
-	key, err := getKey(ctx, storage, c.Key)
-	if err != nil {
-		return nil, err
-	}
-	var warnings []string
-	if key == nil {
-		warnings = append(warnings, missingKey(mount, c.Key))
-	}
-	if c.UserID == "" {
-		warnings = append(warnings, "No user_id is set, so token cannot be read yet, and of the roles only those that name one.")
-	}
-	expiry, err := s.expiryWarning(key, c.Key)
-	return append(warnings, expiry...), err
-}
-
-// DeleteConfig deletes config, and the client secret with it. It need not exist.
+// DeleteConfig deletes config, and the client secret with it. It need not exist, nor be readable.
 func (s *Store) DeleteConfig(ctx context.Context, storage logical.Storage) error {
-	s.admin.Lock()
-	defer s.admin.Unlock()
+	if err := s.admin.acquire(ctx); err != nil {
+		return err
+	}
+	defer s.admin.release()
 	return s.write(ctx, func(ctx context.Context) error { return remove(ctx, storage, ConfigKey) })
 }

@@ -41,6 +41,7 @@ func (c *Config) setters() map[string]setter {
 		FieldAPIVersion:      setText(FieldAPIVersion, &c.APIVersion, maxIDLength, false),
 		FieldRequestTimeout:  setDuration(FieldRequestTimeout, &c.RequestTimeout, time.Second, time.Minute),
 		FieldMaxRetries:      setInt(FieldMaxRetries, &c.MaxRetries, 0, 5),
+		FieldMaxConnections:  setCount(FieldMaxConnections, &c.MaxConnections, 2, 64),
 		FieldCACert:          setCACert(&c.CACert),
 		FieldAllowCustomHost: setBool(&c.AllowCustomHost),
 	}

@@ -2,7 +2,10 @@ package settings
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -24,27 +27,28 @@ func ExpiryText(name string, notAfter, now time.Time) string {
 	case left < 24*time.Hour:
 		return fmt.Sprintf("The certificate for key %q expires at %s, within a day. %s", name, end, replaceKey)
 	case left <= expiryNotice:
-		return fmt.Sprintf("The certificate for key %q expires at %s, in %d days. %s", name, end, int(left.Hours()/24), replaceKey)
+		days := "1 day"
+		if n := int(left.Hours() / 24); n > 1 {
+			days = fmt.Sprintf("%d days", n)
+		}
+		return fmt.Sprintf("The certificate for key %q expires at %s, in %s. %s", name, end, days, replaceKey)
 	}
 	return ""
 }
 
-// KeyWarnings says that the certificate of a key expires soon or has expired. A key that does not exist is not warned of.
-func (s *Store) KeyWarnings(ctx context.Context, storage logical.Storage, name string) ([]string, error) {
-	stored, err := getKey(ctx, storage, name)
-	if err != nil {
+// KeyWarnings is what is wrong with a key that settings name: it does not exist, cannot be read, or its certificate expires soon
+// or has expired. Only a fault of storage is an error.
+func (s *Store) KeyWarnings(ctx context.Context, storage logical.Storage, mount Mount, name string) ([]string, error) {
+	key, err := loadKey(ctx, storage, name)
+	var unreadable *UnreadableError
+	switch {
+	case errors.As(err, &unreadable):
+		return []string{fmt.Sprintf("No token can be signed with the key %q: %s. To mend it, %s.", name, unreadable, unreadable.Remedy(mount))}, nil
+	case err != nil:
 		return nil, err
-	}
-	return s.expiryWarning(stored, name)
-}
-
-func (s *Store) expiryWarning(stored *storedKey, name string) ([]string, error) {
-	if stored == nil {
-		return nil, nil
-	}
-	key, err := stored.parse()
-	if err != nil {
-		return nil, fmt.Errorf("read key %s: %w", name, err)
+	case key == nil:
+		return []string{fmt.Sprintf("The signing key %q does not exist yet; run %s, or import one.",
+			name, mount.Command("write -f", KeyPrefix+name+"/generate"))}, nil
 	}
 	if text := ExpiryText(name, key.Certificate.NotAfter, s.now()); text != "" {
 		return []string{text}, nil
@@ -52,60 +56,82 @@ func (s *Store) expiryWarning(stored *storedKey, name string) ([]string, error) 
 	return nil, nil
 }
 
+// expiryEvery is how often operators are told of a key.
+const expiryEvery = 24 * time.Hour
+
+// expiryWatch remembers what operators were told.
+type expiryWatch struct {
+	mu   sync.Mutex
+	done time.Time            // when all keys were last looked at
+	told map[string]time.Time // by the entry's key, since then
+}
+
 // Expiring is a key in use whose certificate expires soon or has expired.
 type Expiring struct {
-	Key      string
+	Name     string
 	NotAfter time.Time
 	UsedBy   []string
 	Text     string
 }
 
-// expiryWatch remembers when operators were last told.
-type expiryWatch struct {
-	mu   sync.Mutex
-	last time.Time
+// Findings is what operators are to be told.
+type Findings struct {
+	Expiring   []Expiring
+	Unreadable []*UnreadableError // settings, and keys in use
 }
 
-// due tells whether a day has passed since it last said so.
-func (w *expiryWatch) due(now time.Time) bool {
+// WatchExpiry looks at all keys in use once a day, and returns what operators are to be told of them. What storage fails to
+// give is looked at again by the next call; nothing is told twice on one day for that.
+func (s *Store) WatchExpiry(ctx context.Context, storage logical.Storage) (Findings, error) {
+	var found Findings
+	w := &s.watch
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if now.Sub(w.last) < 24*time.Hour {
-		return false
+	now := s.now()
+	if now.Sub(w.done) < expiryEvery {
+		return found, nil
 	}
-	w.last = now
-	return true
+	users, err := findKeyUsers(ctx, storage)
+	if err != nil {
+		return found, err
+	}
+	unreadable := users.unreadable
+	var faults []error
+	for _, name := range slices.Sorted(maps.Keys(users.byKey)) {
+		key, err := loadKey(ctx, storage, name)
+		var damage *UnreadableError
+		switch {
+		case errors.As(err, &damage):
+			unreadable = append(unreadable, damage)
+		case err != nil:
+			faults = append(faults, err)
+		case key != nil:
+			text := ExpiryText(name, key.Certificate.NotAfter, now)
+			if text != "" && w.due(KeyPrefix+name, now) {
+				found.Expiring = append(found.Expiring,
+					Expiring{Name: name, NotAfter: key.Certificate.NotAfter, UsedBy: users.of(name), Text: text})
+			}
+		}
+	}
+	for _, entry := range unreadable {
+		if w.due(entry.Key, now) {
+			found.Unreadable = append(found.Unreadable, entry)
+		}
+	}
+	if len(faults) == 0 {
+		w.done, w.told = now, nil
+	}
+	return found, errors.Join(faults...)
 }
 
-// WatchExpiry returns, once a day, the keys in use whose certificates expire soon or have expired.
-func (s *Store) WatchExpiry(ctx context.Context, storage logical.Storage) ([]Expiring, error) {
-	if !s.watch.due(s.now()) {
-		return nil, nil
+// due tells whether an entry has not been told of for a day, and notes that it is told of now. w.mu is held.
+func (w *expiryWatch) due(key string, now time.Time) bool {
+	if last, told := w.told[key]; told && now.Sub(last) < expiryEvery {
+		return false
 	}
-	names, err := list(ctx, storage, KeyPrefix)
-	if err != nil {
-		return nil, err
+	if w.told == nil {
+		w.told = make(map[string]time.Time)
 	}
-	var found []Expiring
-	for _, name := range names {
-		users, err := keyUsers(ctx, storage, name)
-		if err != nil {
-			return found, err
-		}
-		if len(users) == 0 {
-			continue
-		}
-		stored, err := getKey(ctx, storage, name)
-		if err != nil || stored == nil {
-			return found, err
-		}
-		key, err := stored.parse()
-		if err != nil {
-			return found, fmt.Errorf("read key %s: %w", name, err)
-		}
-		if text := ExpiryText(name, key.Certificate.NotAfter, s.now()); text != "" {
-			found = append(found, Expiring{Key: name, NotAfter: key.Certificate.NotAfter, UsedBy: users, Text: text})
-		}
-	}
-	return found, nil
+	w.told[key] = now
+	return true
 }

@@ -18,6 +18,7 @@ const (
 	FieldJWTTTL          = "jwt_ttl"
 	FieldKey             = "key"
 	FieldKeyBits         = "key_bits"
+	FieldMaxConnections  = "max_connections"
 	FieldMaxRetries      = "max_retries"
 	FieldMaxTTL          = "max_ttl"
 	FieldName            = "name"

@@ -99,6 +99,18 @@ func setInt(name string, target **int, low, high int) setter {
 	}
 }
 
+// setCount takes a number between low and high, where 0 stands for the default.
+func setCount(name string, target *int, low, high int) setter {
+	return func(value any) error {
+		n, set := value.(int)
+		if set && (n < low || n > high) {
+			return BadField(name, "must be between %d and %d", low, high)
+		}
+		*target = n
+		return nil
+	}
+}
+
 func setBool(target *bool) setter {
 	return func(value any) error {
 		*target, _ = value.(bool)

@@ -2,8 +2,7 @@ package settings
 
 import (
 	"context"
-	"fmt"
-	"slices"
+	"errors"
 	"strings"
 	"time"
 
@@ -18,16 +17,6 @@ const (
 	sourceImported  = "imported"
 )
 
-// Defaults and limits of a key that is generated.
-const (
-	DefaultKeyBits        = 2048
-	DefaultCertificateTTL = 365 * 24 * time.Hour
-	minCertificateTTL     = time.Hour
-)
-
-// keySizes are the sizes in common use; anything larger costs more at each token than it protects.
-var keySizes = []int{2048, 3072, 4096}
-
 // storedKey is a signing key in storage.
 type storedKey struct {
 	Version     int       `json:"version"`
@@ -37,210 +26,135 @@ type storedKey struct {
 	CreatedAt   time.Time `json:"created_at"`
 }
 
-// parse returns the key itself.
-func (k *storedKey) parse() (*signingkey.Key, error) {
-	private, err := signingkey.ParsePrivateKey(k.PrivateKey)
-	if err != nil {
-		return nil, fmt.Errorf("stored private key %w", err)
-	}
-	key, err := signingkey.ParseCertificate(k.Certificate, private)
-	if err != nil {
-		return nil, fmt.Errorf("stored certificate %w", err)
-	}
-	return key, nil
-}
-
 // Key is a signing key, and what is known of it.
 type Key struct {
 	*signingkey.Key
 	Source    string
 	CreatedAt time.Time
-	UsedBy    []string // the paths whose settings sign with it
+	UsedBy    []string // the paths whose settings sign with it, and those that may and cannot be read
 }
 
 // Key returns the key of that name, or nil.
 func (s *Store) Key(ctx context.Context, storage logical.Storage, name string) (*Key, error) {
-	stored, err := getKey(ctx, storage, name)
+	key, err := loadKey(ctx, storage, name)
+	if err != nil || key == nil {
+		return nil, err
+	}
+	users, err := findKeyUsers(ctx, storage)
+	if err != nil {
+		return nil, err
+	}
+	key.UsedBy = users.of(name)
+	return key, nil
+}
+
+// loadKey returns the key of that name without its users, or nil.
+func loadKey(ctx context.Context, s logical.Storage, name string) (*Key, error) {
+	stored, err := getJSON[storedKey](ctx, s, KeyPrefix+name)
 	if err != nil || stored == nil {
 		return nil, err
 	}
-	return describeKey(ctx, storage, name, stored)
-}
-
-func describeKey(ctx context.Context, storage logical.Storage, name string, stored *storedKey) (*Key, error) {
-	key, err := stored.parse()
+	private, err := signingkey.ParsePrivateKey(stored.PrivateKey)
 	if err != nil {
-		return nil, fmt.Errorf("read key %s: %w", name, err)
+		return nil, &UnreadableError{Key: KeyPrefix + name}
 	}
-	users, err := keyUsers(ctx, storage, name)
+	key, err := signingkey.ParseCertificate(stored.Certificate, private)
 	if err != nil {
-		return nil, err
+		return nil, &UnreadableError{Key: KeyPrefix + name}
 	}
-	return &Key{Key: key, Source: stored.Source, CreatedAt: stored.CreatedAt, UsedBy: users}, nil
+	return &Key{Key: key, Source: stored.Source, CreatedAt: stored.CreatedAt}, nil
 }
 
-func getKey(ctx context.Context, s logical.Storage, name string) (*storedKey, error) {
-	return getJSON[storedKey](ctx, s, KeyPrefix+name)
+// keyUsers says which settings sign with which key.
+type keyUsers struct {
+	byKey      map[string][]string // paths, by the name of the key that they name
+	unreadable []*UnreadableError  // settings that may use any key
 }
 
-// keyUsers returns the paths whose settings sign with the key of that name.
-func keyUsers(ctx context.Context, s logical.Storage, name string) ([]string, error) {
-	users := []string{}
+// findKeyUsers reads config and every role, once.
+func findKeyUsers(ctx context.Context, s logical.Storage) (*keyUsers, error) {
+	users := &keyUsers{byKey: make(map[string][]string)}
 	c, err := getConfig(ctx, s)
-	if err != nil {
-		return nil, err
+	if c != nil {
+		users.add(c.WithDefaults().Key, ConfigKey)
 	}
-	if c != nil && c.WithDefaults().Key == name {
-		users = append(users, ConfigKey)
+	if err = users.except(err); err != nil {
+		return nil, err
 	}
 	roles, err := list(ctx, s, RolePrefix)
 	if err != nil {
 		return nil, err
 	}
-	for _, roleName := range roles {
-		r, err := getRole(ctx, s, roleName)
-		if err != nil {
-			return nil, err
+	for _, name := range roles {
+		r, err := getRole(ctx, s, name)
+		if r != nil && r.Key != "" {
+			users.add(r.Key, RolePrefix+name)
 		}
-		if r != nil && r.Key == name {
-			users = append(users, RolePrefix+roleName)
+		if err = users.except(err); err != nil {
+			return nil, err
 		}
 	}
 	return users, nil
 }
 
-// GenerateKey generates a key pair of that many bits and a self-signed certificate, and stores them under a name that is free.
-// Of changes, it takes common_name and certificate_ttl.
-func (s *Store) GenerateKey(ctx context.Context, storage logical.Storage, name string, bits int, changes Changes) (*Key, error) {
-	c, err := s.certification(name, changes)
-	if err != nil {
-		return nil, err
-	}
-	if !slices.Contains(keySizes, bits) {
-		return nil, BadField(FieldKeyBits, "must be one of %v", keySizes)
-	}
-	s.admin.Lock()
-	defer s.admin.Unlock()
-	if err := checkNewKey(ctx, storage, name); err != nil {
-		return nil, err
-	}
-	key, err := signingkey.Generate(bits, c)
-	if err != nil {
-		return nil, err
-	}
-	return s.addKey(ctx, storage, name, key, sourceGenerated)
-}
+func (u *keyUsers) add(key, path string) { u.byKey[key] = append(u.byKey[key], path) }
 
-// ImportKey stores an existing private key under a name that is free. Without a certificate one is made, as GenerateKey does.
-func (s *Store) ImportKey(ctx context.Context, storage logical.Storage, name, private, certificate string, changes Changes) (*Key, error) {
-	c, err := s.certification(name, changes)
-	if err != nil {
-		return nil, err
-	}
-	key, err := readImport(private, certificate, c, changes)
-	if err != nil {
-		return nil, err
-	}
-	s.admin.Lock()
-	defer s.admin.Unlock()
-	if err := checkNewKey(ctx, storage, name); err != nil {
-		return nil, err
-	}
-	return s.addKey(ctx, storage, name, key, sourceImported)
-}
-
-// certification reads what a certificate says that is made here.
-func (s *Store) certification(name string, changes Changes) (signingkey.Certification, error) {
-	c := signingkey.Certification{Now: s.now()}
-	err := changes.apply(map[string]setter{
-		FieldCommonName:     setText(FieldCommonName, &c.CommonName, maxCommonNameLength, false),
-		FieldCertificateTTL: setDuration(FieldCertificateTTL, &c.TTL, minCertificateTTL, MaxDuration),
-	})
-	setDefault(&c.CommonName, "workfront "+name)
-	setDefault(&c.TTL, DefaultCertificateTTL)
-	return c, err
-}
-
-// readImport reads the key, and makes the certificate if none is given.
-func readImport(privatePEM, certPEM string, c signingkey.Certification, changes Changes) (*signingkey.Key, error) {
-	if privatePEM == "" {
-		return nil, BadField(FieldPrivateKey, "is required; give the PEM file, for example private_key=@private.key")
-	}
-	for _, f := range []struct{ name, value string }{{FieldPrivateKey, privatePEM}, {FieldCertificate, certPEM}} {
-		if len(f.value) > maxPEMLength {
-			return nil, BadField(f.name, "is longer than 64 KiB; give one PEM block alone")
-		}
-	}
-	private, err := signingkey.ParsePrivateKey(privatePEM)
-	if err != nil {
-		return nil, BadField(FieldPrivateKey, "%s", err)
-	}
-	if certPEM == "" {
-		return signingkey.SelfSign(private, c)
-	}
-	for _, field := range []string{FieldCommonName, FieldCertificateTTL} {
-		if _, sent := changes[field]; sent {
-			return nil, BadField(field, "is for a certificate that is made here, but one is given; leave one of the two out")
-		}
-	}
-	key, err := signingkey.ParseCertificate(certPEM, private)
-	if err != nil {
-		return nil, BadField(FieldCertificate, "%s", err)
-	}
-	return key, nil
-}
-
-// checkNewKey checks that the name of a new key is free: a key is never overwritten, because its certificate may be in use at
-// Workfront. The caller holds admin.
-func checkNewKey(ctx context.Context, s logical.Storage, name string) error {
-	existing, err := getKey(ctx, s, name)
-	if err != nil {
+// except notes an entry that cannot be read, and returns any other error.
+func (u *keyUsers) except(err error) error {
+	var unreadable *UnreadableError
+	if !errors.As(err, &unreadable) {
 		return err
 	}
-	if existing != nil {
-		return BadField(FieldName, "%q belongs to a key that exists, and a key is never overwritten; choose another name, "+
-			"and point config's key to it once Workfront has its certificate", name)
-	}
+	u.unreadable = append(u.unreadable, unreadable)
 	return nil
 }
 
-// addKey stores a new key. The caller holds admin.
-func (s *Store) addKey(ctx context.Context, storage logical.Storage, name string, key *signingkey.Key, source string) (*Key, error) {
-	private, err := key.PrivatePEM()
-	if err != nil {
-		return nil, err
+// of returns the paths that use a key, and those that may.
+func (u *keyUsers) of(key string) []string {
+	paths := append([]string{}, u.byKey[key]...)
+	for _, entry := range u.unreadable {
+		paths = append(paths, entry.mark())
 	}
-	stored := &storedKey{
-		Version: storageVersion, PrivateKey: private, Certificate: key.CertificatePEM(), Source: source, CreatedAt: s.now(),
-	}
-	err = s.write(ctx, func(ctx context.Context) error { return putJSON(ctx, storage, KeyPrefix+name, stored) })
-	if err != nil {
-		return nil, err
-	}
-	return describeKey(ctx, storage, name, stored)
+	return paths
 }
 
-// DeleteKey deletes a key that nothing uses, and tells whether there was one.
-func (s *Store) DeleteKey(ctx context.Context, storage logical.Storage, name string) (deleted bool, err error) {
-	s.admin.Lock()
-	defer s.admin.Unlock()
-	existing, err := getKey(ctx, storage, name)
-	if err != nil || existing == nil {
+// DeleteKey deletes a key that nothing uses, and tells whether there was one. A damaged key is deleted even so: nothing can sign
+// with it.
+func (s *Store) DeleteKey(ctx context.Context, storage logical.Storage, mount Mount, name string) (deleted bool, err error) {
+	if err := s.admin.acquire(ctx); err != nil {
 		return false, err
 	}
-	users, err := keyUsers(ctx, storage, name)
-	if err != nil {
+	defer s.admin.release()
+	key, err := loadKey(ctx, storage, name)
+	var unreadable *UnreadableError
+	switch {
+	case damaged(err):
+	case err != nil && !errors.As(err, &unreadable):
 		return false, err
-	}
-	if len(users) > 0 {
-		return false, BadField(FieldName, "%q belongs to a key that is in use by %s; set another key there first",
-			name, strings.Join(users, ", "))
+	case err == nil && key == nil:
+		return false, nil
+	default:
+		if err := checkUnused(ctx, storage, mount, name); err != nil {
+			return false, err
+		}
 	}
 	err = s.write(ctx, func(ctx context.Context) error { return remove(ctx, storage, KeyPrefix+name) })
 	return err == nil, err
 }
 
-func missingKey(mount Mount, name string) string {
-	return fmt.Sprintf("The signing key %q does not exist yet; run %s, or import one.",
-		name, mount.Command("write -f", KeyPrefix+name+"/generate"))
+// checkUnused refuses the deletion of a key that is in use, or may be.
+func checkUnused(ctx context.Context, storage logical.Storage, mount Mount, name string) error {
+	users, err := findKeyUsers(ctx, storage)
+	if err != nil {
+		return err
+	}
+	if paths := users.byKey[name]; len(paths) > 0 {
+		return BadField(FieldName, "%q belongs to a key that is in use by %s; set another key there first", name, strings.Join(paths, ", "))
+	}
+	if len(users.unreadable) > 0 {
+		entry := users.unreadable[0]
+		return BadField(FieldName, "%q belongs to a key that may be in use: %s, and so it is not known which key it uses; %s",
+			name, entry, entry.Remedy(mount))
+	}
+	return nil
 }

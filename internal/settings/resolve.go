@@ -4,7 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
+	"errors"
 	"strings"
 	"time"
 
@@ -39,7 +39,7 @@ func (s *Store) Resolve(ctx context.Context, storage logical.Storage, mount Moun
 	if err != nil {
 		return nil, err
 	}
-	s.kept.keep(role, r, generation)
+	s.kept.keep(role, r, generation, s.now())
 	return r, nil
 }
 
@@ -50,8 +50,7 @@ func Effective(ctx context.Context, storage logical.Storage, mount Mount, role s
 		return nil, err
 	}
 	if stored == nil {
-		return nil, BadInput("this mount is not configured yet; run %s", mount.Command("write", ConfigKey,
-			"base_url=...", "client_id=...", "client_secret=...", "customer_id=...", "user_id=..."))
+		return nil, BadInput("this mount is not configured yet; run %s", configCommand(mount))
 	}
 	c := *stored
 	if role != "" {
@@ -75,19 +74,15 @@ func ResolveConfig(ctx context.Context, storage logical.Storage, mount Mount, c 
 		return nil, BadInput("no user_id is configured, and Workfront starts a session for a user only; run %s with the ID of "+
 			"the user who added the public key", mount.Command("write", ConfigKey, "user_id=..."))
 	}
-	stored, err := getKey(ctx, storage, c.Key)
+	key, err := loadKey(ctx, storage, c.Key)
 	if err != nil {
 		return nil, err
 	}
-	if stored == nil {
+	if key == nil {
 		return nil, BadInput("the signing key %q does not exist; run %s and upload its certificate to Workfront",
 			c.Key, mount.Command("write -f", KeyPrefix+c.Key+"/generate"))
 	}
-	key, err := stored.parse()
-	if err != nil {
-		return nil, fmt.Errorf("read key %s: %w", c.Key, err)
-	}
-	return &Resolved{Source: c.source(role, key), KeyName: c.Key, Key: key, TTL: c.TTL, MaxTTL: c.MaxTTL}, nil
+	return &Resolved{Source: c.source(role, key.Key), KeyName: c.Key, Key: key.Key, TTL: c.TTL, MaxTTL: c.MaxTTL}, nil
 }
 
 // source returns what a session is started from.
@@ -126,18 +121,24 @@ func ShareName(role string) string {
 }
 
 // Shares tells whether the readers of a role share a session, or those of the mount's defaults if role is empty. Nobody shares
-// anything by settings that do not exist.
+// anything by settings that do not exist. What cannot be read is taken to be shared, so that nothing is ended because of it.
 func (s *Store) Shares(ctx context.Context, storage logical.Storage, role string) (bool, error) {
 	c, err := getConfig(ctx, storage)
-	if err != nil || c == nil {
-		return false, err
-	}
-	if role == "" {
-		return c.ShareSession, nil
+	if role == "" || err != nil || c == nil {
+		return shared(c, err)
 	}
 	r, err := getRole(ctx, storage, role)
 	if err != nil || r == nil {
-		return false, err
+		return shared(nil, err)
 	}
-	return r.over(*c).ShareSession, nil
+	merged := r.over(*c)
+	return shared(&merged, nil)
+}
+
+func shared(c *Config, err error) (bool, error) {
+	var unreadable *UnreadableError
+	if errors.As(err, &unreadable) {
+		return true, nil
+	}
+	return c != nil && c.ShareSession, err
 }

@@ -2,7 +2,6 @@ package settings
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/hashicorp/vault/sdk/logical"
@@ -54,30 +53,30 @@ type RoleWrite struct {
 
 // WriteRole merges the changes into a role and stores the outcome, or nothing. It returns warnings of what is likely to be
 // missing for a token.
-func (s *Store) WriteRole(ctx context.Context, storage logical.Storage, mount Mount, name string, w RoleWrite) (warnings []string, err error) {
-	s.admin.Lock()
-	defer s.admin.Unlock()
-	r, err := getRole(ctx, storage, name)
-	if err != nil {
+func (s *Store) WriteRole(
+	ctx context.Context, storage logical.Storage, mount Mount, name string, w RoleWrite,
+) (warnings []string, err error) {
+	if err := s.admin.acquire(ctx); err != nil {
 		return nil, err
 	}
-	if r == nil {
-		if w.Patch {
-			return nil, fmt.Errorf("role %s: %w", name, ErrNotFound)
-		}
-		r = &Role{}
+	defer s.admin.release()
+	stored, err := getRole(ctx, storage, name)
+	r, replaces, err := toChange(stored, err, w.Patch)
+	if err != nil {
+		return nil, err
 	}
 	if err := r.change(w.Changes); err != nil {
 		return nil, err
 	}
-	err = s.write(ctx, func(ctx context.Context) error {
-		r.Version = storageVersion
-		return putJSON(ctx, storage, RolePrefix+name, r)
-	})
-	if err != nil {
+	r.Version = storageVersion
+	if err := s.write(ctx, func(ctx context.Context) error { return putJSON(ctx, storage, RolePrefix+name, r) }); err != nil {
 		return nil, err
 	}
-	return roleWarnings(ctx, storage, mount, r)
+	if replaces {
+		warnings = append(warnings, replacedDamaged)
+	}
+	missing, err := s.roleWarnings(ctx, storage, mount, r)
+	return append(warnings, missing...), err
 }
 
 func (r *Role) change(changes Changes) error {
@@ -101,27 +100,27 @@ func (r *Role) change(changes Changes) error {
 }
 
 // roleWarnings is what is likely to be missing.
-func roleWarnings(ctx context.Context, storage logical.Storage, mount Mount, r *Role) ([]string, error) {
-	var warnings []string
-	if r.UserID != "" && r.Key == "" {
-		warnings = append(warnings, "The role sets user_id but no key. Workfront ties a public key to the user who added it, so "+
-			"the key of config works for this user only if the user has added its certificate, too.")
-	}
+func (s *Store) roleWarnings(ctx context.Context, storage logical.Storage, mount Mount, r *Role) ([]string, error) {
 	if r.Key != "" {
-		key, err := getKey(ctx, storage, r.Key)
-		if err != nil {
-			return nil, err
-		}
-		if key == nil {
-			warnings = append(warnings, missingKey(mount, r.Key))
-		}
+		return s.KeyWarnings(ctx, storage, mount, r.Key)
 	}
-	return warnings, nil
+	if r.UserID != "" {
+		return []string{"The role sets user_id but no key. Workfront ties a public key to the user who added it, so the key of " +
+			"config works for this user only if the user has added its certificate, too."}, nil
+	}
+	return nil, nil
 }
 
-// DeleteRole deletes a role. It need not exist.
+// RoleExists tells whether there is a role of that name, be it readable or not.
+func (s *Store) RoleExists(ctx context.Context, storage logical.Storage, name string) (bool, error) {
+	return exists(ctx, storage, RolePrefix+name)
+}
+
+// DeleteRole deletes a role. It need not exist, nor be readable.
 func (s *Store) DeleteRole(ctx context.Context, storage logical.Storage, name string) error {
-	s.admin.Lock()
-	defer s.admin.Unlock()
+	if err := s.admin.acquire(ctx); err != nil {
+		return err
+	}
+	defer s.admin.release()
 	return s.write(ctx, func(ctx context.Context) error { return remove(ctx, storage, RolePrefix+name) })
 }

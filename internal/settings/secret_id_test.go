@@ -1,0 +1,58 @@
+package settings_test
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"vault-plugin-secrets-workfront/internal/settings"
+)
+
+func (f *fixture) secretID() string {
+	f.t.Helper()
+	var stored struct {
+		SecretID string `json:"secret_id"`
+	}
+	if err := json.Unmarshal([]byte(f.value("config")), &stored); err != nil || stored.SecretID == "" {
+		f.t.Fatalf("secret_id: got %q, %v", stored.SecretID, err)
+	}
+	return stored.SecretID
+}
+
+// The ID of the client secret is another one whenever the secret becomes another one or config is created, and stays otherwise.
+func TestSecretID(t *testing.T) {
+	f := newFixture(t, nil)
+	whole := settings.Changes{
+		settings.FieldBaseURL: "https://acme.my.workfront.com", settings.FieldClientID: "client", settings.FieldClientSecret: "first",
+		settings.FieldCustomerID: "customer", settings.FieldUserID: "user",
+	}
+	seen := map[string]bool{f.secretID(): true}
+	for _, step := range []struct {
+		name    string
+		do      func()
+		another bool
+	}{
+		{"another field", func() { f.write(settings.Changes{settings.FieldTTL: time.Minute}) }, false},
+		{"the same secret", func() { f.write(whole) }, false},
+		{"another host with the same secret", func() {
+			f.write(settings.Changes{settings.FieldBaseURL: "https://other.my.workfront.com", settings.FieldClientSecret: "first"})
+		}, false},
+		{"another secret", func() { f.write(settings.Changes{settings.FieldClientSecret: "second"}) }, true},
+		{"the first secret again", func() { f.write(settings.Changes{settings.FieldClientSecret: "first"}) }, true},
+		{"created again", func() {
+			if err := f.DeleteConfig(t.Context(), f.storage); err != nil {
+				t.Fatal(err)
+			}
+			f.write(whole)
+		}, true},
+		{"a damaged one written anew", func() { f.put("config", "damaged"); f.write(whole) }, true},
+		{"one of a version without", func() { f.replace("config", "secret_id", "other_id"); f.write(nil) }, true},
+	} {
+		step.do()
+		id := f.secretID()
+		if another := !seen[id]; another != step.another {
+			t.Errorf("%s: got another ID %t, want %t", step.name, another, step.another)
+		}
+		seen[id] = true
+	}
+}
