@@ -154,8 +154,13 @@ func TestInvalidate(t *testing.T) {
 		key   string
 		drops bool
 	}{
-		{"config", true}, {"keys/default", true}, {"roles/r", true},
-		{"session/0", false}, {"current/config", false}, {"current/roles/r", false}, {"configuration", false},
+		{"config", true},
+		{"keys/default", true},
+		{"roles/r", true},
+		{"session/0", false},
+		{"current/config", false},
+		{"current/roles/r", false},
+		{"configuration", false},
 	} {
 		t.Run(tt.key, func(t *testing.T) {
 			f := newFixture(t, nil)
