@@ -20,13 +20,15 @@ help: ## List the targets
 	@printf '\nVAULT_BIN=/path/to/vault or BAO_BIN=/path/to/bao: use that server instead of building one.\n'
 
 # What has to be installed is checked first of all.
-.PHONY: need need-test need-demo
+.PHONY: need need-test need-demo need-examples
 need:
 	@scripts/need.sh go
 need-test:
 	@scripts/need.sh go openssl pgrep ps
 need-demo:
 	@scripts/need.sh go curl openssl
+need-examples:
+	@scripts/need.sh go curl jq node npm ansible-playbook
 
 .PHONY: $(DEV)
 $(DEV): need
@@ -52,6 +54,17 @@ test: need-test build test-unit ## Run the unit tests with the race detector, th
 .PHONY: test-long
 test-long: need-test build ## Run the end-to-end tests whose long form takes minutes: a warm role, 10,000 leases in an outage, a cluster
 	WORKFRONT_E2E_LONG=1 $(DEV) e2e 1.21 -run 'Warm|Mass|DisableInOutage|Cluster'
+
+.PHONY: test-examples
+test-examples: need-examples build ## Run the examples in a real server, and decode those that cannot be run here
+	cd test/decode && go test -vet=off ./...
+	cd examples/clients/node && npm ci --no-audit --no-fund
+	VAULT_BIN="$${VAULT_BIN:-$${BAO_BIN:-$$($(DEV) vault 1.21)}}" PLUGIN_BIN="$$PWD/$(PLUGIN)" go test -tags e2e -vet=off -count=1 -timeout 20m ./test/examples
+
+.PHONY: test-openbao
+test-openbao: need-test build ## Run the end-to-end tests in the OpenBao that BAO_BIN names
+	@[[ -n "$${BAO_BIN:-}" ]] || { echo 'BAO_BIN is not set: BAO_BIN=/path/to/bao make test-openbao' >&2; exit 1; }
+	VAULT_BIN= $(DEV) e2e 1.21
 
 .PHONY: bench
 bench: need-test build ## Measure the plugin against the limits of Vault and processor, 17 minutes (QUICK=1, PARTS=..., PROFILE=1)

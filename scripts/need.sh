@@ -22,6 +22,9 @@ package() {
     apk:cc) echo gcc musl-dev ;;
     dnf:pgrep | dnf:ps) echo procps-ng ;;
     *:pgrep | *:ps) echo procps ;;
+    *:node) echo nodejs ;;
+    apt-get:ansible-playbook) echo ansible python3-hvac ;;
+    *:ansible-playbook) echo ansible ;;
     *) echo "$2" ;;
   esac
 }
