@@ -117,7 +117,7 @@ func TestBadInput(t *testing.T) {
 		{"api_version without v", update, "config", config(settings.FieldAPIVersion, "22.0"), []string{"api_version", "v22.0"}},
 		{"api_version a path", update, "config", config(settings.FieldAPIVersion, "v22.0/../x"), []string{"api_version", "v22.0"}},
 		{"ca_cert no PEM", update, "config", config(settings.FieldCACert, "nonsense"), []string{"ca_cert", "BEGIN CERTIFICATE"}},
-		{"ca_cert a key", update, "config", config(settings.FieldCACert, private), []string{"ca_cert", "kind than CERTIFICATE"}},
+		{"ca_cert a key", update, "config", config(settings.FieldCACert, private), []string{"ca_cert", "a private key as PEM block 1"}},
 		{"ca_cert too long", update, "config", config(settings.FieldCACert, long(64<<10+1)), []string{"ca_cert", "64 KiB"}},
 		// config: durations, numbers, booleans
 		{"ttl no duration", update, "config", config(settings.FieldTTL, "soon"), []string{"ttl", "write it like"}},

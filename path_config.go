@@ -142,7 +142,7 @@ func configFields() map[string]*framework.FieldSchema {
 		},
 		settings.FieldCACert: {
 			Type:         framework.TypeString,
-			Description:  "PEM certificates of CAs to trust besides those of the system, for a gateway with a CA of its own.",
+			Description:  "PEM certificates of CAs to trust in addition to the system's, for a gateway with a CA of its own. Stored as plain PEM.",
 			DisplayAttrs: &framework.DisplayAttributes{Name: "CA certificates", EditType: "file"},
 		},
 		settings.FieldAllowCustomHost: {

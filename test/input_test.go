@@ -157,7 +157,7 @@ func TestBadKeys(t *testing.T) {
 		{take, badInput{"a certificate instead", field("private_key", key.certificate), "private_key", "certificate"}},
 		{take, badInput{"a public key instead", field("private_key", public), "private_key", "public key"}},
 		{take, badInput{"several keys", field("private_key", key.private+elsewhere.private), "private_key", "more than one"}},
-		{take, badInput{"key and certificate in one", field("private_key", key.private+key.certificate), "private_key", "more than one"}},
+		{take, badInput{"with the certificate of another key", field("private_key", key.private+elsewhere.certificate), "private_key", "another key"}},
 		{take, badInput{"certificate of another key", map[string]any{"private_key": key.private, "certificate": elsewhere.certificate}, "certificate", "another key"}},
 		{take, badInput{"a key as certificate", map[string]any{"private_key": key.private, "certificate": key.private}, "certificate", "CERTIFICATE"}},
 		{take, badInput{"certificate not PEM", map[string]any{"private_key": key.private, "certificate": "hello"}, "certificate", "PEM"}},

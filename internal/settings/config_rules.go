@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"time"
 
+	"vault-plugin-secrets-workfront/internal/pemtext"
 	"vault-plugin-secrets-workfront/internal/workfront"
 )
 
@@ -47,16 +48,18 @@ func (c *Config) setters() map[string]setter {
 	}
 }
 
+// setCACert keeps the certificates as plain PEM, whatever they came in: what is read is what is trusted.
 func setCACert(target *string) setter {
 	return func(value any) error {
 		text, _ := value.(string)
 		if len(text) > maxPEMLength {
 			return BadField(FieldCACert, "is longer than 64 KiB; give only the CAs that Workfront's certificate is signed by")
 		}
-		if err := workfront.ParseCACert(text); err != nil {
+		certificates, err := pemtext.Certificates(text)
+		if err != nil {
 			return BadField(FieldCACert, "%s", err)
 		}
-		*target = text
+		*target = certificates
 		return nil
 	}
 }

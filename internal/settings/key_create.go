@@ -47,8 +47,8 @@ func (s *Store) GenerateKey(ctx context.Context, storage logical.Storage, name s
 	return s.addKey(ctx, storage, name, key, sourceGenerated)
 }
 
-// ImportKey stores an existing private key under a name that is free. Without a certificate one is generated, as GenerateKey
-// does.
+// ImportKey stores an existing private key under a name that is free. The certificate may be in private, too; if there is
+// none, one is generated, as GenerateKey does.
 func (s *Store) ImportKey(
 	ctx context.Context, storage logical.Storage, name, private, certificate string, changes Changes,
 ) (*Key, error) {
@@ -75,27 +75,31 @@ func (s *Store) certification(name string, changes Changes) (signingkey.Certific
 	return c, err
 }
 
-// readImport reads the key, and generates the certificate if none is given.
+// readImport reads the key and its certificate, which may come with the key. If there is none, one is issued here.
 func readImport(privatePEM, certPEM string, c signingkey.Certification, changes Changes) (*signingkey.Key, error) {
 	if privatePEM == "" {
 		return nil, BadField(FieldPrivateKey, "is required; give the PEM file, for example private_key=@private.key")
 	}
 	for _, f := range []struct{ name, value string }{{FieldPrivateKey, privatePEM}, {FieldCertificate, certPEM}} {
 		if len(f.value) > maxPEMLength {
-			return nil, BadField(f.name, "is longer than 64 KiB; give one PEM block alone")
+			return nil, BadField(f.name, "is longer than 64 KiB; give the key or the certificate alone")
 		}
 	}
-	private, err := signingkey.ParsePrivateKey(privatePEM)
+	private, beside, err := signingkey.ParseKeyFile(privatePEM)
 	if err != nil {
 		return nil, BadField(FieldPrivateKey, "%s", err)
 	}
-	if certPEM == "" {
+	if certPEM == "" && beside == nil {
 		return signingkey.SelfSign(private, c)
 	}
 	for _, field := range []string{FieldCommonName, FieldCertificateTTL} {
 		if _, sent := changes[field]; sent {
-			return nil, BadField(field, "is for a certificate that is generated here, but one is given; leave one of the two out")
+			return nil, BadField(field, "is for a generated certificate, but one is given, in certificate or beside the key in "+
+				"private_key; leave one of the two out")
 		}
+	}
+	if certPEM == "" {
+		return &signingkey.Key{Private: private, Certificate: beside}, nil
 	}
 	key, err := signingkey.ParseCertificate(certPEM, private)
 	if err != nil {

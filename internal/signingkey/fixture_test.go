@@ -3,6 +3,7 @@ package signingkey_test
 import (
 	"crypto/rand"
 	"crypto/rsa"
+	"encoding/pem"
 	"fmt"
 	"os"
 	"os/exec"
@@ -67,6 +68,12 @@ var opensslFiles = sync.OnceValues(func() (files, error) {
 		{"encrypted-pkcs8.key", "pkcs8 -topk8 -in private.key -passout pass:x -out encrypted-pkcs8.key"},
 		{"encrypted-pkcs1.key", "rsa -in private.key -traditional -aes128 -passout pass:x -out encrypted-pkcs1.key"},
 		{"request.csr", "req -new -key private.key -subj /CN=adobe -out request.csr"},
+		{"second.crt", "req -x509 -sha256 -key private.key -subj /CN=second -out second.crt"},
+		{"negative.crt", "req -x509 -sha256 -key private.key -subj /CN=negative -set_serial -5 -out negative.crt"},
+		{"trusted.crt", "x509 -in certificate_pub.crt -addtrust serverAuth -trustout -out trusted.crt"},
+		{"private.p12", "pkcs12 -export -inkey private.key -in certificate_pub.crt -passout pass:x -out private.p12"},
+		{"printed.pem", "pkcs12 -in private.p12 -passin pass:x -nodes -out printed.pem"},
+		{"certificate.p7b", "crl2pkcs7 -nocrl -certfile certificate_pub.crt -out certificate.p7b"},
 		{"rsa3072.key", "genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:3072 -out rsa3072.key"},
 		{"rsa2047.key", "genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2047 -out rsa2047.key"},
 		{"rsa1024.key", "genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:1024 -out rsa1024.key"},
@@ -75,6 +82,7 @@ var opensslFiles = sync.OnceValues(func() (files, error) {
 		{"rsa512-pkcs1.key", "rsa -in rsa512.key -traditional -out rsa512-pkcs1.key"},
 		{"pss.key", "genpkey -algorithm RSA-PSS -pkeyopt rsa_keygen_bits:2048 -out pss.key"},
 		{"ec.key", "genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out ec.key"},
+		{"ec-public.pem", "pkey -in ec.key -pubout -out ec-public.pem"},
 		{"ec-traditional.key", "ec -in ec.key -out ec-traditional.key"},
 		{"ec-with-parameters.key", "ecparam -name prime256v1 -genkey -out ec-with-parameters.key"},
 		{"ec-secp256k1.key", "genpkey -algorithm EC -pkeyopt ec_paramgen_curve:secp256k1 -out ec-secp256k1.key"},
@@ -137,4 +145,8 @@ func checkSilence(t *testing.T, err error, input string) {
 			}
 		}
 	}
+}
+
+func block(label string, der []byte) string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: label, Bytes: der}))
 }

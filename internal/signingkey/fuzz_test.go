@@ -43,7 +43,7 @@ func checkFuzzedError(t *testing.T, err error, der []byte) {
 			t.Errorf("got %q, want nothing of the key in it", err)
 		}
 	}
-	if len(err.Error()) > 300 || strings.ContainsAny(err.Error(), "\r\n\x00\x1b") {
+	if len(err.Error()) > 400 || strings.ContainsAny(err.Error(), "\r\n\x00\x1b") {
 		t.Errorf("got %q, want one short line", err)
 	}
 }

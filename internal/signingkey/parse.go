@@ -7,73 +7,125 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
-	"encoding/pem"
 	"errors"
 	"fmt"
-	"strings"
-)
 
-// The types of PEM block that are met in practice.
-const (
-	typePKCS1          = "RSA PRIVATE KEY"
-	typePKCS8          = "PRIVATE KEY"
-	typePKCS8Encrypted = "ENCRYPTED PRIVATE KEY"
-	typeEC             = "EC PRIVATE KEY"
-	typeOpenSSH        = "OPENSSH PRIVATE KEY"
-	typePublic         = "PUBLIC KEY"
-	typePKCS1Public    = "RSA PUBLIC KEY"
-	typeCertificate    = "CERTIFICATE"
+	"vault-plugin-secrets-workfront/internal/pemtext"
 )
 
 // The errors of this file are put behind the name of a field. They never hold any of the input.
-var errEncrypted = errors.New("is encrypted with a passphrase, which Vault cannot ask for; decrypt it first, with " +
-	"`openssl pkey -in private.key -out decrypted.key`, and delete that file afterwards")
+var (
+	errEncrypted = fmt.Errorf("is encrypted with a passphrase, which Vault cannot ask for; decrypt it first, with `%s`, "+
+		"and delete that file afterwards", pemtext.Encrypted.ToPrivateKey())
+	errTwoKeys = errors.New("holds more than one private key; give one alone")
+	errDamaged = errors.New("is damaged: it holds no readable private key; copy the file again, whole")
+)
 
-const otherAlgorithm = "holds %s key, but Workfront verifies RS256, which needs RSA; make one with " +
-	"`openssl req -x509 -sha256 -nodes -newkey rsa:2048 -keyout private.key -out certificate_pub.crt`"
+const (
+	givePrivate     = "give the file that begins with -----BEGIN PRIVATE KEY-----"
+	giveCertificate = "give the file that begins with -----BEGIN CERTIFICATE-----"
 
-// ParsePrivateKey reads an unencrypted RSA private key from PEM, PKCS#1 or PKCS#8. CRLF line ends are read, and
-// so is a key whose line ends were turned into a literal \n on its way through JSON or an environment variable.
+	otherAlgorithm = "holds %s key, but Workfront verifies RS256, which needs RSA; generate one with " +
+		"`openssl req -x509 -sha256 -nodes -newkey rsa:2048 -keyout private.key -out certificate_pub.crt`"
+)
+
+// ParsePrivateKey reads an unencrypted RSA private key in any of the forms that ParseKeyFile reads.
 func ParsePrivateKey(text string) (*rsa.PrivateKey, error) {
-	block, err := onlyBlock(text, "an unencrypted RSA private key")
+	private, _, err := ParseKeyFile(text)
+	return private, err
+}
+
+// ParseKeyFile reads a text that holds exactly one private key, unencrypted and RSA, in any of the forms that pemtext
+// reads. Beside it there may be its public key and certificates, such as a chain: the one that holds the key is
+// returned, or nil if there is no certificate.
+func ParseKeyFile(text string) (*rsa.PrivateKey, *x509.Certificate, error) {
+	blocks, err := pemtext.Read(text)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var key any
-	switch block.Type {
-	case typePKCS1:
-		// A key in the old style of OpenSSL is encrypted by headers inside a block of the usual type.
-		if strings.Contains(block.Headers["Proc-Type"], "ENCRYPTED") {
-			return nil, errEncrypted
+	private, err := onlyPrivate(blocks)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, b := range blocks {
+		if public, ok := publicKey(b); ok && !private.PublicKey.Equal(public) {
+			return nil, nil, errors.New("holds a public key of another key besides; give the private key alone")
 		}
-		key, err = x509.ParsePKCS1PrivateKey(block.Bytes)
-	case typePKCS8:
-		key, err = x509.ParsePKCS8PrivateKey(block.Bytes)
-	case typePKCS8Encrypted:
-		return nil, errEncrypted
-	case typeEC:
-		return nil, fmt.Errorf(otherAlgorithm, "an elliptic curve")
-	case typeOpenSSH:
-		return nil, errors.New("is in OpenSSH's own format; convert it with `ssh-keygen -p -m PEM -N '' -f private.key`")
-	case typeCertificate:
-		return nil, errors.New("holds a certificate where the private key belongs; give the file that begins with -----BEGIN PRIVATE KEY-----")
-	case typePublic, typePKCS1Public:
-		return nil, errors.New("holds a public key where the private key belongs; give the file that begins with -----BEGIN PRIVATE KEY-----")
-	default:
-		return nil, errors.New("holds a PEM block of another kind; give the file that begins with -----BEGIN PRIVATE KEY-----")
 	}
+	cert, err := holder(blocks, private)
+	switch {
+	case errors.Is(err, errNone):
+		return private, nil, nil
+	case errors.Is(err, errOthers):
+		return nil, nil, errors.New("holds a certificate of another key besides; give the private key alone, or with its own " +
+			"certificate")
+	case err != nil:
+		return nil, nil, err
+	}
+	return private, cert, nil
+}
+
+// onlyPrivate returns the RSA key among blocks that hold no other private key.
+func onlyPrivate(blocks []pemtext.Block) (*rsa.PrivateKey, error) {
+	var found *pemtext.Block
+	for i, b := range blocks {
+		if !b.Kind.Private() {
+			continue
+		}
+		if found != nil {
+			return nil, errTwoKeys
+		}
+		found = &blocks[i]
+	}
+	if found == nil {
+		return nil, noPrivateKey(blocks)
+	}
+	switch found.Kind {
+	case pemtext.PKCS1:
+		key, err := x509.ParsePKCS1PrivateKey(found.DER)
+		if err != nil {
+			return nil, errDamaged
+		}
+		return checkSize(key)
+	case pemtext.PKCS8:
+		return parsePKCS8(found.DER)
+	case pemtext.EC:
+		return nil, fmt.Errorf(otherAlgorithm, "an elliptic curve")
+	case pemtext.DSA:
+		return nil, fmt.Errorf(otherAlgorithm, "a DSA")
+	case pemtext.Encrypted:
+		return nil, errEncrypted
+	default:
+		return nil, convert(found.Kind, found.Kind.ToPrivateKey())
+	}
+}
+
+// noPrivateKey says what blocks hold in the place of a private key. Of several, the first that can be converted is
+// named, else the first.
+func noPrivateKey(blocks []pemtext.Block) error {
+	for _, b := range blocks {
+		if command := b.Kind.ToPrivateKey(); command != "" {
+			return convert(b.Kind, command)
+		}
+	}
+	return fmt.Errorf("holds %s where the private key belongs; %s", blocks[0].Kind, givePrivate)
+}
+
+func convert(kind pemtext.Kind, command string) error {
+	return fmt.Errorf("holds %s; convert it with `%s`, and give that file", kind, command)
+}
+
+func parsePKCS8(der []byte) (*rsa.PrivateKey, error) {
+	key, err := x509.ParsePKCS8PrivateKey(der)
 	if err != nil {
-		if block.Type == typePKCS8 && !holdsRSA(block.Bytes) {
+		if !holdsRSA(der) {
 			return nil, fmt.Errorf(otherAlgorithm, "another kind of")
 		}
-		return nil, errors.New("is damaged: its PEM block holds no readable private key; copy the file again, whole")
+		return nil, errDamaged
 	}
 	switch k := key.(type) {
 	case *rsa.PrivateKey:
-		if bits := k.N.BitLen(); bits < MinBits || bits > MaxBits {
-			return nil, fmt.Errorf("holds an RSA key of %d bits; between %d and %d are accepted", bits, MinBits, MaxBits)
-		}
-		return k, nil
+		return checkSize(k)
 	case *ecdsa.PrivateKey:
 		return nil, fmt.Errorf(otherAlgorithm, "an elliptic curve")
 	case ed25519.PrivateKey:
@@ -96,39 +148,27 @@ func holdsRSA(der []byte) bool {
 	return key.Algorithm.Algorithm.Equal(asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 1})
 }
 
-// ParseCertificate reads one certificate from PEM and checks that it holds the public half of private.
-func ParseCertificate(text string, private *rsa.PrivateKey) (*Key, error) {
-	block, err := onlyBlock(text, "the certificate")
-	if err != nil {
-		return nil, err
+func checkSize(k *rsa.PrivateKey) (*rsa.PrivateKey, error) {
+	if bits := k.N.BitLen(); bits < MinBits || bits > MaxBits {
+		return nil, fmt.Errorf("holds an RSA key of %d bits; between %d and %d are accepted", bits, MinBits, MaxBits)
 	}
-	if block.Type != typeCertificate {
-		return nil, errors.New("holds no certificate; give the file that begins with -----BEGIN CERTIFICATE-----")
-	}
-	cert, err := x509.ParseCertificate(block.Bytes)
-	if err != nil {
-		return nil, errors.New("is damaged: its PEM block holds no readable certificate; copy the file again, whole")
-	}
-	if !private.PublicKey.Equal(cert.PublicKey) {
-		return nil, errors.New("belongs to another key than private_key; give the one that was made with it, or leave it out to have one made")
-	}
-	return &Key{Private: private, Certificate: cert}, nil
+	return k, nil
 }
 
-// onlyBlock returns the one PEM block in text.
-func onlyBlock(text, wanted string) (*pem.Block, error) {
-	// No character of PEM is a backslash.
-	text = strings.ReplaceAll(strings.ReplaceAll(text, `\r`, ""), `\n`, "\n")
-	block, rest := pem.Decode([]byte(text))
-	if block == nil {
-		return nil, fmt.Errorf("is not PEM; give the text of the file with %s, from -----BEGIN to -----END, "+
-			"for example by @file on the command line", wanted)
+// publicKey returns the public key in a block that holds one and nothing else.
+func publicKey(b pemtext.Block) (any, bool) {
+	var public any
+	var err error
+	switch b.Kind {
+	case pemtext.PublicKey:
+		public, err = x509.ParsePKIXPublicKey(b.DER)
+	case pemtext.PKCS1Public:
+		public, err = x509.ParsePKCS1PublicKey(b.DER)
+	default:
+		return nil, false
 	}
-	if another, _ := pem.Decode(rest); another != nil {
-		return nil, fmt.Errorf("holds more than one PEM block; give %s alone", wanted)
+	if err != nil {
+		return nil, true // readable or not, it is not the key's
 	}
-	if strings.TrimSpace(string(rest)) != "" {
-		return nil, fmt.Errorf("holds text behind its PEM block; give %s alone", wanted)
-	}
-	return block, nil
+	return public, true
 }

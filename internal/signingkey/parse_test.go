@@ -4,7 +4,9 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/asn1"
+	"encoding/base64"
 	"encoding/pem"
 	"math/big"
 	"os"
@@ -35,6 +37,15 @@ func TestParsePrivateKeyAccepts(t *testing.T) {
 		{"no new line at the end", strings.TrimSpace(file("pkcs8.key")), "2048"},
 		{"white space around", "\n \n" + file("pkcs8.key") + " \r\n\t\n", "2048"},
 		{"text in front", "Bag Attributes\n    localKeyID: 01\nKey Attributes: <No Attributes>\n" + file("pkcs8.key"), "2048"},
+		{"text behind it", file("pkcs8.key") + "and more", "2048"},
+		{"indented in quotes", `"  ` + escaped(file("pkcs8.key"), "\n  ") + `"`, "2048"},
+		{"base64 of the file", base64.StdEncoding.EncodeToString([]byte(file("pkcs1.key"))), "2048"},
+		{"PKCS#1 labelled as PKCS#8", relabel(file("pkcs1.key"), "RSA PRIVATE KEY", "PRIVATE KEY"), "2048"},
+		{"PKCS#8 labelled as PKCS#1", relabel(file("pkcs8.key"), "PRIVATE KEY", "RSA PRIVATE KEY"), "2048"},
+		{"with its public key", file("pkcs8.key") + file("public.pem"), "2048"},
+		{"behind its public key in PKCS#1", file("public-pkcs1.pem") + file("pkcs8.key"), "2048"},
+		{"with a certificate signing request", file("pkcs8.key") + file("request.csr"), "2048"},
+		{"with parameters", file("pkcs8.key") + file("dsa.params"), "2048"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -101,7 +112,7 @@ func TestParsePrivateKeyRefuses(t *testing.T) {
 		{"Ed448", file("ed448.key"), makeRSA},
 		{"X25519", file("x25519.key"), makeRSA},
 		{"DSA", file("dsa.key"), makeRSA},
-		{"DSA in its own form", file("dsa-traditional.key"), beginning},
+		{"DSA in its own form", file("dsa-traditional.key"), makeRSA},
 		{"RSA-PSS", file("pss.key"), makeRSA}, // RS256 is PKCS #1 v1.5, for which such a key must not be used
 		{"RSA of 2047 bits", file("rsa2047.key"), "2047 bits"},
 		{"RSA of 1024 bits", file("rsa1024.key"), "1024 bits"},
@@ -109,22 +120,44 @@ func TestParsePrivateKeyRefuses(t *testing.T) {
 		{"PKCS#1 of 1024 bits", file("rsa1024-pkcs1.key"), "1024 bits"},
 		{"PKCS#1 of 512 bits", file("rsa512-pkcs1.key"), "512 bits"},
 		{"RSA of more than 8192 bits", hugeKey(t), "between 2048 and 8192"},
-		{"certificate", cert, "certificate where the private key belongs"},
+		{"certificate", cert, "a certificate where the private key belongs"},
 		{"certificate, what to give", cert, beginning},
-		{"certificate request", file("request.csr"), beginning},
+		{"certificate request", file("request.csr"), "a certificate signing request where the private key belongs"},
 		{"public key", file("public.pem"), "public key where the private key belongs"},
 		{"public key in PKCS#1", file("public-pkcs1.pem"), "public key where the private key belongs"},
 		{"public key, what to give", file("public.pem"), beginning},
 		{"two keys", key + file("rsa3072.key"), "more than one"},
-		{"key and certificate", key + cert, "more than one"},
-		{"certificate and key", cert + key, "more than one"},
-		{"text behind it", key + "and more", "behind"},
-		{"damaged key behind it", key + strings.Replace(key, "\nM", "\n!", 1), "alone"},
+		{"the same key twice", key + key, "more than one"},
+		{"in PKCS#8 and in PKCS#1", key + file("pkcs1.key"), "more than one"},
+		{"RSA and EC", key + file("ec.key"), "more than one"},
+		{"EC and RSA", file("ec-traditional.key") + key, "more than one"},
+		{"encrypted and not", file("encrypted-pkcs8.key") + key, "more than one"},
+		{"OpenSSH's and PEM", key + opensshKey(), "more than one"},
+		{"damaged key behind it", key + strings.Replace(key, "\nM", "\n!", 1), "PEM block 2"},
+		{"with another certificate", key + ownKey().CertificatePEM(), "certificate of another key"},
+		{"with other certificates", key + ownKey().CertificatePEM() + file("ec.crt"), "certificate of another key"},
+		{"with another public key", key + publicPEM(t), "public key of another key"},
+		{"with an EC public key", key + file("ec-public.pem"), "public key of another key"},
+		{"with a damaged public key", key + block("PUBLIC KEY", []byte("\x30\x04\x30\x00\x03\x00")), "public key of another key"},
+		{"with two certificates of its own", key + cert + file("second.crt"), "two certificates"},
+		{"with a certificate with a negative serial number", key + file("negative.crt"), "PEM block 2 has a negative serial number"},
+		{"encrypted, with its certificate", cert + file("encrypted-pkcs8.key"), "openssl pkey -in"},
+		{"PKCS#12", file("private.p12"), "openssl pkcs12 -in private.p12 -nodes"},
+		{"PKCS#12 in base64", base64.StdEncoding.EncodeToString([]byte(file("private.p12"))), "a PKCS#12 file"},
+		{"PKCS#7", file("certificate.p7b"), beginning},
+		{"JWK", `{"kty":"RSA","n":"AQAB","e":"AQAB","d":"AQAB"}`, "a JSON Web Key"},
+		{".NET's XML", "<RSAKeyValue><Modulus>AQAB</Modulus></RSAKeyValue>", "FromXmlString"},
+		{"PuTTY", "PuTTY-User-Key-File-3: ssh-rsa\n", "puttygen"},
+		{"UTF-16", "\xff\xfe-\x00-\x00", "iconv"},
+		{"OpenSSH public key", "ssh-rsa AAAAB3NzaC1yc2E me@host", "an OpenSSH public key where the private key belongs"},
+		{"certificate and public key", cert + file("public.pem"), "a certificate where the private key belongs"},
 		{"OpenSSH", opensshKey(), "ssh-keygen -p -m PEM"},
 		{"damaged base64", strings.Replace(key, "\nM", "\n!", 1), "PEM"},
 		{"a line is missing", withoutLine(key, 5), "damaged"},
 		{"a line is missing in PKCS#1", withoutLine(file("pkcs1.key"), 5), "damaged"},
-		{"PKCS#1 labelled PKCS#8", relabel(file("pkcs1.key"), "RSA PRIVATE KEY", "PRIVATE KEY"), "damaged"},
+		{"a number of PKCS#1 is another", block("RSA PRIVATE KEY", []byte("\x30\x1b"+strings.Repeat("\x02\x01\x01", 9))), "damaged"},
+		{"something else in the shape of PKCS#8", block("PRIVATE KEY", []byte("\x30\x07\x02\x01\x00\x30\x00\x04\x00")), "damaged"},
+		{"RSA in PKCS#8 with nothing inside", block("PRIVATE KEY", hollowPKCS8(t)), "damaged"},
 		{"empty block", "-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----\n", "damaged"},
 	}
 	for _, tt := range tests {
@@ -139,6 +172,29 @@ func TestParsePrivateKeyRefuses(t *testing.T) {
 			checkSilence(t, err, tt.text)
 		})
 	}
+}
+
+// hollowPKCS8 returns PKCS#8 that says that it is RSA and holds no key.
+func hollowPKCS8(t *testing.T) []byte {
+	t.Helper()
+	der, err := asn1.Marshal(struct {
+		Version   int
+		Algorithm pkix.AlgorithmIdentifier
+		Key       []byte
+	}{0, pkix.AlgorithmIdentifier{Algorithm: asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 1}}, []byte{0x30, 0}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return der
+}
+
+func publicPEM(t *testing.T) string {
+	t.Helper()
+	text, err := ownKey().PublicPEM()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
 }
 
 func withoutLine(text string, n int) string {
@@ -229,66 +285,4 @@ func command(t *testing.T, err error) []string {
 		t.Fatalf("got %q, want a command in it", err)
 	}
 	return strings.Fields(parts[1])
-}
-
-func TestParseCertificateAccepts(t *testing.T) {
-	file := made(t)
-	cert := file("certificate_pub.crt")
-	private := parsePKCS8(t, file("private.key"))
-	block, _ := pem.Decode([]byte(cert))
-	tests := []struct{ name, text string }{
-		{"Adobe's own command", cert},
-		{"CRLF", strings.ReplaceAll(cert, "\n", "\r\n")},
-		{`literal \n on one line`, strings.ReplaceAll(cert, "\n", `\n`)},
-		{"no new line at the end", strings.TrimSpace(cert)},
-		{"text in front", "subject=CN = adobe\nissuer=CN = adobe\n" + cert},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			got, err := signingkey.ParseCertificate(tt.text, private)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if string(got.Certificate.Raw) != string(block.Bytes) {
-				t.Error("got another certificate than was given")
-			}
-			if !got.Private.Equal(private) {
-				t.Error("got another private key than was given")
-			}
-		})
-	}
-}
-
-func TestParseCertificateRefuses(t *testing.T) {
-	file := made(t)
-	cert := file("certificate_pub.crt")
-	const beginning = "-----BEGIN CERTIFICATE-----"
-	tests := []struct{ name, text, want string }{
-		{"another key's", ownKey().CertificatePEM(), "another key"},
-		{"an EC key's", file("ec.crt"), "another key"},
-		{"empty", "", "is not PEM"},
-		{"not PEM", "certificate_pub.crt", "is not PEM"},
-		{"private key", file("private.key"), beginning},
-		{"public key", file("public.pem"), beginning},
-		{"certificate request", file("request.csr"), beginning},
-		{"damaged base64", strings.Replace(cert, "\nM", "\n!", 1), "PEM"},
-		{"a line is missing", withoutLine(cert, 3), "damaged"},
-		{"no end", cert[:len(cert)/2], "-----END"},
-		{"twice", cert + cert, "more than one"},
-		{"chain", cert + file("ec.crt"), "more than one"},
-		{"with its private key", cert + file("private.key"), "more than one"},
-		{"text behind it", cert + "and more", "behind"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			got, err := signingkey.ParseCertificate(tt.text, parsePKCS8(t, file("private.key")))
-			if err == nil || got != nil {
-				t.Fatalf("got %v, %v, want an error alone", got, err)
-			}
-			if !strings.Contains(err.Error(), tt.want) {
-				t.Errorf("got %q, want %q in it", err, tt.want)
-			}
-			checkSilence(t, err, tt.text)
-		})
-	}
 }

@@ -8,11 +8,12 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/pem"
 	"fmt"
 	"math/big"
 	"strings"
 	"time"
+
+	"vault-plugin-secrets-workfront/internal/pemtext"
 )
 
 const (
@@ -38,7 +39,7 @@ type Certification struct {
 	TTL        time.Duration // and for this long from Now
 }
 
-// Generate makes an RSA key of bits, and a self-signed certificate for it.
+// Generate generates an RSA key of bits, and a self-signed certificate for it.
 func Generate(bits int, c Certification) (*Key, error) {
 	private, err := rsa.GenerateKey(rand.Reader, bits)
 	if err != nil {
@@ -47,7 +48,7 @@ func Generate(bits int, c Certification) (*Key, error) {
 	return SelfSign(private, c)
 }
 
-// SelfSign makes a certificate for a key that has none, as Adobe's `openssl req -x509 -sha256` does.
+// SelfSign issues a certificate for a key that has none, as Adobe's `openssl req -x509 -sha256` does.
 func SelfSign(private *rsa.PrivateKey, c Certification) (*Key, error) {
 	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
 	if err != nil {
@@ -79,11 +80,13 @@ func (k *Key) PrivatePEM() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("encode private key: %w", err)
 	}
-	return encode(typePKCS8, der), nil
+	return pemtext.Encode(pemtext.Block{Kind: pemtext.PKCS8, DER: der}), nil
 }
 
 // CertificatePEM returns the certificate, to be uploaded to Workfront.
-func (k *Key) CertificatePEM() string { return encode(typeCertificate, k.Certificate.Raw) }
+func (k *Key) CertificatePEM() string {
+	return pemtext.Encode(pemtext.Block{Kind: pemtext.Certificate, DER: k.Certificate.Raw})
+}
 
 // PublicPEM returns the public key in PKIX form, as `openssl x509 -pubkey` prints it.
 func (k *Key) PublicPEM() (string, error) {
@@ -91,7 +94,7 @@ func (k *Key) PublicPEM() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("encode public key: %w", err)
 	}
-	return encode(typePublic, der), nil
+	return pemtext.Encode(pemtext.Block{Kind: pemtext.PublicKey, DER: der}), nil
 }
 
 // Fingerprint returns the SHA-256 fingerprint of the certificate, as `openssl x509 -fingerprint -sha256` prints
@@ -107,7 +110,3 @@ func (k *Key) Fingerprint() string {
 
 // Bits returns the size of the key.
 func (k *Key) Bits() int { return k.Private.N.BitLen() }
-
-func encode(blockType string, der []byte) string {
-	return string(pem.EncodeToMemory(&pem.Block{Type: blockType, Bytes: der}))
-}
