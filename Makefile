@@ -9,6 +9,7 @@ PLUGIN := bin/vault-plugin-secrets-workfront
 SIMULATOR := bin/workfront-simulator
 DEV := bin/dev
 GOLANGCI_LINT := bin/golangci-lint
+ACTIONLINT := bin/actionlint
 
 # The version is linked in by `dev version`: no go command needs git, or fails because of it.
 export GOFLAGS += -buildvcs=false
@@ -16,7 +17,7 @@ GO_BUILD := CGO_ENABLED=0 go build -trimpath
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@printf '\nVAULT_BIN=/path/to/vault or BAO_BIN=/path/to/bao: use that server instead of building one.\n'
 
 # What has to be installed is checked first of all.
@@ -51,6 +52,10 @@ test: need-test build test-unit ## Run the unit tests with the race detector, th
 	$(DEV) e2e 1.21
 	if [[ -z "$${VAULT_BIN:-}$${BAO_BIN:-}" ]]; then $(DEV) e2e 1.19 -run '^TestStory'; fi
 
+.PHONY: test-e2e
+test-e2e: need-test build ## Run the end-to-end tests alone, in one server
+	$(DEV) e2e 1.21
+
 .PHONY: test-long
 test-long: need-test build ## Run the end-to-end tests whose long form takes minutes: a warm role, 10,000 leases in an outage, a cluster
 	WORKFRONT_E2E_LONG=1 $(DEV) e2e 1.21 -run 'Warm|Mass|DisableInOutage|Cluster'
@@ -79,13 +84,15 @@ soak: need-test $(DEV) ## Mixed load with faults at random in a real Vault for S
 	$(DEV) soak -time "$(or $(SOAK_TIME),10m)" $(if $(SEED),-seed "$(SEED)")
 
 .PHONY: lint
-lint: need $(GOLANGCI_LINT) ## Check formatting, vet, golangci-lint, shell scripts, go.mod
+lint: need $(GOLANGCI_LINT) $(ACTIONLINT) licenses ## Check the code, scripts, workflows, licenses, go.mod
 	go mod verify
 	go mod tidy -diff
 	go vet ./...
 	go vet -tags e2e ./...
 	$(GOLANGCI_LINT) run ./...
+	cd tools/release && go vet ./... && ../../$(GOLANGCI_LINT) run ./...
 	scripts/lint-shell.sh
+	$(ACTIONLINT)
 
 .PHONY: fmt
 fmt: $(GOLANGCI_LINT) ## Format the Go code (gofumpt)
@@ -103,10 +110,52 @@ demo: need-demo build ## Run the core workflow in a real Vault or OpenBao agains
 dev: need-demo build ## Leave a server running with the plugin set up (simulator, or your Workfront by WORKFRONT_* variables)
 	$(DEV) up
 
+.PHONY: release-snapshot
+release-snapshot: release-tools ## Make everything of a release that needs no credentials, in bin/dist (SINGLE_TARGET=1)
+	$(DEV) release snapshot
+
+.PHONY: release-check
+release-check: release-tools ## Build the last commit twice and compare every file (COLD=1, SINGLE_TARGET=1)
+	$(DEV) release-check
+
+.PHONY: release-test
+release-test: need-demo $(DEV) $(SIMULATOR) ## Install what is in bin/dist in a real Vault, by its checksums, and use it
+	$(DEV) release-test
+
+# On a tag, in the forge's workflow: it signs, and publishes a draft. IMAGE=registry/repository pushes the image.
+.PHONY: release
+release: release-tools
+	$(DEV) release publish
+
+.PHONY: licenses
+licenses: bin/notices ## Check that every license linked in is on the short list
+	bin/notices -targets linux/amd64,darwin/arm64,windows/amd64,freebsd/amd64
+
 .PHONY: clean
-clean: ## Remove bin/: binaries, built Vault servers, the linters, coverage
+clean: ## Remove bin/: binaries, built Vault servers, the linters, releases, coverage
 	rm -rf bin
 
-# A module of its own, so that the linters' dependencies stay out of the plugin's go.mod.
+# Modules of their own, so that the tools' dependencies stay out of the plugin's go.mod, and out of one another's.
+TOOL_BUILD := $(GO_BUILD) -mod=readonly -ldflags '-s -w' -o
+
 $(GOLANGCI_LINT): tools/go.mod tools/go.sum
-	cd tools && $(GO_BUILD) -mod=readonly -ldflags '-s -w' -o ../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	cd tools && $(TOOL_BUILD) ../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+$(ACTIONLINT): tools/actionlint/go.mod tools/actionlint/go.sum
+	cd tools/actionlint && $(TOOL_BUILD) ../../$@ github.com/rhysd/actionlint/cmd/actionlint
+
+.PHONY: release-tools
+release-tools: $(DEV) bin/goreleaser bin/cyclonedx-gomod bin/notices bin/image
+
+bin/goreleaser: tools/release/go.mod tools/release/go.sum
+	@echo 'Building GoReleaser, once: 2 to 5 minutes on two cores'
+	cd tools/release && $(TOOL_BUILD) ../../$@ github.com/goreleaser/goreleaser/v2
+
+bin/cyclonedx-gomod: tools/release/go.mod tools/release/go.sum
+	cd tools/release && $(TOOL_BUILD) ../../$@ github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod
+
+bin/notices bin/image: bin/%: tools/release/go.mod tools/release/go.sum $(wildcard tools/release/*/*.go)
+	cd tools/release && $(TOOL_BUILD) ../../$@ ./$*
+
+$(SIMULATOR):
+	$(GO_BUILD) -ldflags '-s -w' -o $@ ./cmd/workfront-simulator

@@ -130,8 +130,14 @@ func uniqueName(t *testing.T) string {
 // the ledger of the plugin be empty; only then is the mount disabled.
 func enable(t *testing.T, v *vaultServer, path string, ws ...*workfront) *mount {
 	t.Helper()
+	return enableAs(t, pluginName, v, path, ws...)
+}
+
+// enableAs is enable for the plugin as it is registered under that name.
+func enableAs(t *testing.T, name string, v *vaultServer, path string, ws ...*workfront) *mount {
+	t.Helper()
 	m := &mount{vaultServer: v, path: path, client: v.root}
-	if err := v.root.Sys().Mount(path, &api.MountInput{Type: pluginName}); err != nil {
+	if err := v.root.Sys().Mount(path, &api.MountInput{Type: name}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

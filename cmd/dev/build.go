@@ -76,8 +76,22 @@ func buildVault(ctx context.Context, line string) (string, error) {
 func compile(ctx context.Context, module, version, output string) error {
 	begun := time.Now()
 	fmt.Fprintf(os.Stderr, "Building Vault %s from the Go module proxy, once: 3 to 8 minutes on two cores\n", version)
-	build := exec.CommandContext(ctx, "go", "build", "-v", "-mod=readonly", "-buildvcs=false", "-tags", "minimal", "-trimpath",
-		"-ldflags", "-s -w", "-o", output, "github.com/hashicorp/vault")
+	build := exec.CommandContext(
+		ctx,
+		"go",
+		"build",
+		"-v",
+		"-mod=readonly",
+		"-buildvcs=false",
+		"-tags",
+		"minimal",
+		"-trimpath",
+		"-ldflags",
+		"-s -w",
+		"-o",
+		output,
+		"github.com/hashicorp/vault",
+	)
 	build.Dir = module
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	seen := &progress{}

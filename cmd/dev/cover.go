@@ -17,8 +17,8 @@ import (
 // coverProfile is left for `go tool cover -html`.
 const coverProfile = "bin/cover.out"
 
-// cover measures the statement coverage of the root package and of internal/ by the unit tests. It fails when the root's
-// or internal's is below the given percentage.
+// cover measures the statement coverage of the root package and of internal/ by the unit tests. It fails when the
+// root's or internal's is below the given percentage.
 func cover(ctx context.Context, args []string) error {
 	if len(args) != 1 {
 		return errUsage
@@ -64,8 +64,8 @@ func (s share) percent() float64 {
 // coverage is by package.
 type coverage map[string]share
 
-// readCoverage reads a profile: lines `FILE:RANGE STATEMENTS COUNT` after the first. Each test binary lists every block:
-// it is covered if one of them ran it.
+// readCoverage reads a profile: lines `FILE:RANGE STATEMENTS COUNT` after the first. Each test binary lists every
+// block: it is covered if one of them ran it.
 func readCoverage(profile io.Reader) (coverage, error) {
 	type block struct {
 		statements int

@@ -7,13 +7,24 @@ import (
 	"strings"
 )
 
-// demo is the core workflow in a real server: register the plugin, generate a key, register its certificate in Workfront
-// (here: the simulator), issue a session, use it, revoke its lease. It succeeds only if all of it went as told.
+// demo is the core workflow in a real server: register the plugin, generate a key, register its certificate in
+// Workfront (here: the simulator), issue a session, use it, revoke its lease. It succeeds only if all of it went as
+// told.
 func demo(ctx context.Context) error {
 	which, err := anyServer(ctx)
 	if err != nil {
 		return err
 	}
+	plugin, sum, err := builtPlugin()
+	if err != nil {
+		return err
+	}
+	return demonstrate(ctx, which, plugin, sum, nil)
+}
+
+// demonstrate runs the core workflow with a plugin that is registered by a checksum. What else is to hold in the end
+// can be checked by also.
+func demonstrate(ctx context.Context, which server, plugin, sum string, also func(*story, *devServer)) error {
 	s, err := newStage()
 	if err != nil {
 		return err
@@ -23,7 +34,7 @@ func demo(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d, err := s.startServer(ctx, which)
+	d, err := s.startServer(ctx, which, plugin, sum)
 	if err != nil {
 		return err
 	}
@@ -34,6 +45,9 @@ func demo(ctx context.Context) error {
 	t := s.tell(ctx)
 	t.setUp(d, w)
 	t.useToken(d, w)
+	if also != nil {
+		also(t, d)
+	}
 	return t.err
 }
 

@@ -76,7 +76,9 @@ func TestServerThatIsUsed(t *testing.T) {
 
 func TestBuildProgress(t *testing.T) {
 	p := &progress{}
-	for _, chunk := range []string{"go: downloading example.com/a v1", ".0.0\ninternal/abi\nexample.com/a/v2\n", "# example.com/a\na.go:1:2: undefined: x"} {
+	for _, chunk := range []string{
+		"go: downloading example.com/a v1", ".0.0\ninternal/abi\nexample.com/a/v2\n", "# example.com/a\na.go:1:2: undefined: x",
+	} {
 		if _, err := p.Write([]byte(chunk)); err != nil {
 			t.Fatal(err)
 		}
@@ -119,7 +121,8 @@ mod/internal/x/x.go:3.1,4.2 1 0
 }
 
 func TestFuzzTargets(t *testing.T) {
-	const list = "FuzzA\nFuzzB\nok  \tmod/a\t0.1s\n?   \tmod/b\t[no test files]\nok  \tmod/c\t0.1s\nFuzzC\nok  \tmod/d\t0.1s\n"
+	const list = "FuzzA\nFuzzB\nok  \tmod/a\t0.1s\n" +
+		"?   \tmod/b\t[no test files]\nok  \tmod/c\t0.1s\nFuzzC\nok  \tmod/d\t0.1s\n"
 	want := []fuzzed{{pkg: "mod/a", name: "FuzzA"}, {pkg: "mod/a", name: "FuzzB"}, {pkg: "mod/d", name: "FuzzC"}}
 	if got := parseTargets(list); !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
@@ -138,7 +141,9 @@ func TestVersion(t *testing.T) {
 	}
 	git := func(args ...string) {
 		t.Helper()
-		cmd := exec.Command("git", append([]string{"-c", "user.name=x", "-c", "user.email=x@example.com", "-c", "commit.gpgsign=false"}, args...)...)
+		cmd := exec.Command(
+			"git",
+			append([]string{"-c", "user.name=x", "-c", "user.email=x@example.com", "-c", "commit.gpgsign=false"}, args...)...)
 		cmd.Dir = dir
 		cmd.Env = append(os.Environ(), "GIT_COMMITTER_DATE=2026-01-02T03:04:05+09:00")
 		if out, err := cmd.CombinedOutput(); err != nil {

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"net"
@@ -19,17 +21,17 @@ type devServer struct {
 	server
 	address, token string
 	pluginFile     string
+	pluginSum      string // SHA-256 by which it is registered
 	binDir         string // holds the server's command, for the PATH
 }
 
 // startServer starts a dev server and makes its command talk to it. The plugin is in its plugin directory, but not
-// registered.
-func (s *stage) startServer(ctx context.Context, which server) (*devServer, error) {
-	plugin, err := builtBinary(pluginName)
-	if err != nil {
-		return nil, err
+// registered: a file and its checksum.
+func (s *stage) startServer(ctx context.Context, which server, plugin, sum string) (*devServer, error) {
+	d := &devServer{
+		server: which, token: "dev-" + rand.Text(), binDir: s.path("path"),
+		pluginFile: s.path("plugins/" + pluginName), pluginSum: sum,
 	}
-	d := &devServer{server: which, token: "dev-" + rand.Text(), binDir: s.path("path"), pluginFile: s.path("plugins/" + pluginName)}
 	for _, dir := range []string{d.binDir, filepath.Dir(d.pluginFile)} {
 		if err := os.Mkdir(dir, 0o700); err != nil {
 			return nil, err
@@ -50,7 +52,8 @@ func (s *stage) startServer(ctx context.Context, which server) (*devServer, erro
 		"VAULT_CONFIG_PATH="+settings, "BAO_CONFIG_PATH="+settings, "VAULT_TOKEN="+d.token, "BAO_TOKEN="+d.token)
 	const tries = 5
 	for try := 1; ; try++ {
-		if err = s.listen(ctx, d); err == nil {
+		err := s.listen(ctx, d)
+		if err == nil {
 			s.env = append(s.env, "VAULT_ADDR="+d.address, "BAO_ADDR="+d.address)
 			return d, nil
 		}
@@ -94,19 +97,24 @@ func freePort(ctx context.Context) (string, error) {
 	return l.Addr().String(), l.Close()
 }
 
+func sha256Of(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = f.Close() }()
+	hash := sha256.New()
+	if _, err := io.Copy(hash, f); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(hash.Sum(nil)), nil
+}
+
 func copyFile(from, to string, mode os.FileMode) error {
 	in, err := os.Open(from)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = in.Close() }()
-	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, mode)
-	if err != nil {
-		return err
-	}
-	if _, err := io.Copy(out, in); err != nil {
-		_ = out.Close()
-		return err
-	}
-	return out.Close()
+	return writeFile(to, in, mode)
 }

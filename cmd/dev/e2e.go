@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// endToEnd runs the end-to-end tests of ./test in a real server and says how many passed. A run without a test fails, and
-// so does one that skips a test: both would look like success.
+// endToEnd runs the end-to-end tests of ./test in a real server and says how many passed. A run without a test fails,
+// and so does one that skips a test: both would look like success.
 func endToEnd(ctx context.Context, args []string) error {
 	if len(args) == 0 {
 		return errUsage

@@ -101,9 +101,16 @@ func withoutMarks(text string) string {
 func (r *results) verdict(server string, runErr error) error {
 	switch {
 	case runErr != nil || r.failed > 0:
-		return errors.Join(fmt.Errorf("end-to-end: %d tests passed, %d failed against %s", r.passed, r.failed, server), runErr)
+		return errors.Join(
+			fmt.Errorf("end-to-end: %d tests passed, %d failed against %s", r.passed, r.failed, server),
+			runErr,
+		)
 	case len(r.skipped) > 0:
-		return fmt.Errorf("end-to-end: tests were skipped against %s, which is not allowed: %s", server, strings.Join(r.skipped, " "))
+		return fmt.Errorf(
+			"end-to-end: tests were skipped against %s, which is not allowed: %s",
+			server,
+			strings.Join(r.skipped, " "),
+		)
 	case r.passed == 0:
 		return fmt.Errorf("end-to-end: no test ran against %s", server)
 	}

@@ -19,9 +19,9 @@ type fuzzed struct {
 	found           bool
 }
 
-// fuzz runs every fuzz target for its share of FUZZ_SECONDS (300), one after the other, and ends with a table. It fails if
-// one of them found something. An input that fails is written to testdata/fuzz/TARGET beside the target, where every
-// `go test` runs it from then on: commit it together with the fix.
+// fuzz runs every fuzz target for its share of FUZZ_SECONDS (300), one after the other, and ends with a table. It
+// fails if one of them found something. An input that fails is written to testdata/fuzz/TARGET beside the target,
+// where every `go test` runs it from then on: commit it together with the fix.
 func fuzz(ctx context.Context) error {
 	seconds := 300
 	if value := os.Getenv("FUZZ_SECONDS"); value != "" {
@@ -55,8 +55,12 @@ func fuzz(ctx context.Context) error {
 		fmt.Printf("%-22s %12d %12d %6t\n", t.name, t.executions, t.new, t.found)
 	}
 	if finds > 0 {
-		return fmt.Errorf("fuzzing found something in %d of %d targets; an input that no seed covers is in testdata/fuzz beside "+
-			"its target, and `go test` fails with it until that is mended", finds, len(targets))
+		return fmt.Errorf(
+			"fuzzing found something in %d of %d targets; an input that no seed covers is in testdata/fuzz beside "+
+				"its target, and `go test` fails with it until that is mended",
+			finds,
+			len(targets),
+		)
 	}
 	fmt.Printf("fuzzing found nothing in %d targets\n", len(targets))
 	return nil
@@ -90,8 +94,21 @@ var (
 // run fuzzes one target. It is an error only if it was cut off: go test stops at the first find.
 func (f *fuzzed) run(ctx context.Context, lasting time.Duration) error {
 	// Without a limit, minimizing what is merely interesting may take up all of the time.
-	cmd := exec.CommandContext(ctx, "go", "test", "-vet=off", "-run", "^$", "-fuzz", "^"+f.name+"$", "-fuzztime", lasting.String(),
-		"-fuzzminimizetime", "100x", f.pkg)
+	cmd := exec.CommandContext(
+		ctx,
+		"go",
+		"test",
+		"-vet=off",
+		"-run",
+		"^$",
+		"-fuzz",
+		"^"+f.name+"$",
+		"-fuzztime",
+		lasting.String(),
+		"-fuzzminimizetime",
+		"100x",
+		f.pkg,
+	)
 	out, err := cmd.CombinedOutput()
 	if ctx.Err() != nil {
 		return ctx.Err()

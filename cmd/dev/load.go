@@ -9,8 +9,8 @@ import (
 	"slices"
 )
 
-// bench measures the plugin in a real Vault, side by side with an engine that does nothing (docs/performance.md). It fails
-// if a request failed, not if a goal is missed. Linux only.
+// bench measures the plugin in a real Vault, side by side with an engine that does nothing (docs/performance.md). It
+// fails if a request failed, not if a goal is missed. Linux only.
 //
 //	QUICK=1              minutes less, figures worth less
 //	PARTS=shared,fresh   these parts only; a wrong name shows all names
@@ -60,7 +60,16 @@ func bench(ctx context.Context) error {
 		return err
 	}
 	flags = append([]string{
-		"-vault", which.path, "-plugin", plugin, "-noop", s.path("noop"), "-simulator", s.simulatorDir(), "-dir", s.path("run"),
+		"-vault",
+		which.path,
+		"-plugin",
+		plugin,
+		"-noop",
+		s.path("noop"),
+		"-simulator",
+		s.simulatorDir(),
+		"-dir",
+		s.path("run"),
 	}, flags...)
 	if err := passThrough(ctx, s.env, s.path("bench"), flags...); err != nil || !profile {
 		return err
@@ -75,8 +84,8 @@ func bench(ctx context.Context) error {
 	return nil
 }
 
-// soak puts the plugin under mixed load with faults at random, and then finds out whether anything has grown. The plugin
-// is built with profiles, into a place of its own.
+// soak puts the plugin under mixed load with faults at random, and then finds out whether anything has grown. The
+// plugin is built with profiles, into a place of its own.
 func soak(ctx context.Context, args []string) error {
 	which, err := testServer(ctx, newestLine)
 	if err != nil {
@@ -95,7 +104,11 @@ func soak(ctx context.Context, args []string) error {
 	if err := goBuild(ctx, nil, "-o", program, "./test/soak"); err != nil {
 		return err
 	}
-	return passThrough(ctx, cleanEnvironment(), program, slices.Concat([]string{"-vault", which.path, "-plugin", plugin}, args)...)
+	return passThrough(
+		ctx,
+		cleanEnvironment(),
+		program,
+		slices.Concat([]string{"-vault", which.path, "-plugin", plugin}, args)...)
 }
 
 // passThrough runs a program whose output is ours. An interrupt reaches it as one, so that it can clean up.

@@ -23,6 +23,10 @@ const usage = `usage: dev COMMAND
   soak [FLAGS]           run the soak; FLAGS are those of test/soak
   fuzz                   run every fuzz target for its share of FUZZ_SECONDS
   cover PERCENT          measure the unit tests' coverage, and fail below PERCENT
+  release KIND           make a release in bin/dist: KIND is snapshot or publish (IMAGE)
+  release-check          build the commit twice and compare (COLD)
+  release-test           install what is in bin/dist for this platform in a real Vault, by SHA256SUMS, and use it
+  download PRODUCT LINE  download the newest official server (vault 1.19, openbao 2), and print its path
   version [ldflags]      print version, commit and date of what is built
 
 VAULT_BIN or BAO_BIN names the server to use instead of a built one.
@@ -71,6 +75,14 @@ func run(ctx context.Context, args []string) error {
 		return fuzz(ctx)
 	case "cover":
 		return cover(ctx, args)
+	case "release":
+		return release(ctx, args)
+	case "release-check":
+		return releaseCheck(ctx)
+	case "release-test":
+		return releaseTest(ctx)
+	case "download":
+		return printDownload(ctx, args)
 	case "version":
 		return printVersion(ctx, args)
 	}
@@ -93,4 +105,13 @@ func builtBinary(name string) (string, error) {
 		return "", fmt.Errorf("bin/%s is missing: run make build", name)
 	}
 	return path, nil
+}
+
+// builtPlugin returns the path and the checksum of the plugin that `make build` has built.
+func builtPlugin() (path, sum string, err error) {
+	if path, err = builtBinary(pluginName); err != nil {
+		return "", "", err
+	}
+	sum, err = sha256Of(path)
+	return path, sum, err
 }

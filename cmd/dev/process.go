@@ -43,7 +43,8 @@ func newStage() (*stage, error) {
 // loopback go through no proxy.
 func cleanEnvironment() []string {
 	env := slices.DeleteFunc(os.Environ(), func(entry string) bool {
-		return strings.HasPrefix(entry, "VAULT_") || strings.HasPrefix(entry, "BAO_") || strings.HasPrefix(entry, envClientSecret+"=")
+		return strings.HasPrefix(entry, "VAULT_") || strings.HasPrefix(entry, "BAO_") ||
+			strings.HasPrefix(entry, envClientSecret+"=")
 	})
 	for _, name := range []string{"NO_PROXY", "no_proxy"} {
 		env = append(env, name+"="+strings.TrimSuffix("127.0.0.1,localhost,"+os.Getenv(name), ","))

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -97,16 +95,7 @@ func (t *story) readFile(name string) string {
 
 // registerAndMount is what an operator types to bring the plugin into the server.
 func (t *story) registerAndMount(d *devServer) {
-	if t.err != nil {
-		return
-	}
-	content, err := os.ReadFile(d.pluginFile)
-	if err != nil {
-		t.err = err
-		return
-	}
-	sum := sha256.Sum256(content)
-	t.run(fmt.Sprintf("%s plugin register -sha256=%s secret %s", d.command(), hex.EncodeToString(sum[:]), pluginName))
+	t.run(fmt.Sprintf("%s plugin register -sha256=%s secret %s", d.command(), d.pluginSum, pluginName))
 	t.run(d.command() + " secrets enable -path=workfront " + pluginName)
 }
 

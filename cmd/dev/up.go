@@ -54,7 +54,11 @@ func up(ctx context.Context) (err error) {
 			return fmt.Errorf("%s: %w", envKeyFile, err)
 		}
 	}
-	d, err := s.startServer(ctx, which)
+	plugin, sum, err := builtPlugin()
+	if err != nil {
+		return err
+	}
+	d, err := s.startServer(ctx, which, plugin, sum)
 	if err != nil {
 		return err
 	}
@@ -127,8 +131,10 @@ func (t *story) configureDev(d *devServer, w *workfront, simulated, imported boo
 	case simulated:
 		t.run(t.upload(w))
 	case !imported:
-		t.say("Register this certificate in Workfront, as the user " + w.UserID + ": Setup > System > OAuth2 Applications >\n" +
-			"your Machine to Machine application > Add a public key.\n" + t.readFile("workfront.crt"))
+		t.say(
+			"Register this certificate in Workfront, as the user " + w.UserID + ": Setup > System > OAuth2 Applications >\n" +
+				"your Machine to Machine application > Add a public key.\n" + t.readFile("workfront.crt"),
+		)
 	}
 }
 

@@ -1,0 +1,289 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// The files of a release, below the top directory of what is released.
+const (
+	distDir     = "bin/dist"
+	checksums   = distDir + "/SHA256SUMS"
+	imageLayout = distDir + "/oci"
+	imageDigest = distDir + "/image-digest"
+	noticesFile = "bin/THIRD_PARTY_NOTICES"
+	releasedFor = "linux/amd64,linux/arm64,darwin/amd64,darwin/arm64,windows/amd64,windows/arm64," +
+		"freebsd/amd64,freebsd/arm64"
+)
+
+// releaser makes a release of a work tree, with the tools that make has built.
+type releaser struct {
+	dir   string   // top of the work tree
+	tools string   // absolute: the tools' directory
+	env   []string // beside our own
+}
+
+// release makes archives, checksums, SBOMs and the image in bin/dist: a snapshot of whatever is there, offline, or a
+// release of a tag, published on the forge. With IMAGE=registry/repository the image is pushed there.
+func release(ctx context.Context, args []string) error {
+	if len(args) != 1 {
+		return errUsage
+	}
+	tools, err := filepath.Abs("bin")
+	if err != nil {
+		return err
+	}
+	r := releaser{dir: ".", tools: tools}
+	switch args[0] {
+	case "snapshot":
+		return r.run(ctx, snapshot()...)
+	case "publish":
+		return r.publish(ctx)
+	}
+	return errUsage
+}
+
+// snapshot are the flags of a release that needs no credentials. With SINGLE_TARGET=1 it is one for this platform
+// alone, in a tenth of the time.
+func snapshot() []string {
+	flags := []string{"--snapshot", "--skip=sign"}
+	if os.Getenv("SINGLE_TARGET") != "" {
+		flags = append(flags, "--single-target")
+	}
+	return flags
+}
+
+// publish makes a release of the tag that is checked out. Its text is its section of CHANGELOG.md.
+func (r releaser) publish(ctx context.Context) error {
+	b, err := describe(ctx, r.dir)
+	if err != nil {
+		return err
+	}
+	changelog, err := os.ReadFile(filepath.Join(r.dir, "CHANGELOG.md"))
+	if err != nil {
+		return err
+	}
+	notes, err := releaseNotes(string(changelog), b.version)
+	if err != nil {
+		return err
+	}
+	const file = "bin/release-notes.md"
+	if err := os.WriteFile(filepath.Join(r.dir, file), []byte(notes), 0o600); err != nil {
+		return err
+	}
+	return r.run(ctx, "--release-notes="+file)
+}
+
+// releaseNotes is the section of a changelog about a version (https://keepachangelog.com/en/1.1.0/).
+func releaseNotes(changelog, version string) (string, error) {
+	var notes strings.Builder
+	found := false
+	for line := range strings.Lines(changelog) {
+		if heading, is := strings.CutPrefix(line, "## "); is {
+			if found {
+				break
+			}
+			found = strings.HasPrefix(heading, "["+strings.TrimPrefix(version, "v")+"]")
+			continue
+		}
+		if found {
+			notes.WriteString(line)
+		}
+	}
+	text := strings.TrimSpace(notes.String())
+	if text == "" {
+		return "", fmt.Errorf("CHANGELOG.md has no section [%s]", strings.TrimPrefix(version, "v"))
+	}
+	return text + "\n", nil
+}
+
+// run makes the release. The flags are GoReleaser's.
+func (r releaser) run(ctx context.Context, flags ...string) error {
+	b, err := describe(ctx, r.dir)
+	if err != nil {
+		return err
+	}
+	if err := r.tool(ctx, "notices", "-o", noticesFile, "-targets", releasedFor); err != nil {
+		return err
+	}
+	r.env = append(r.env, "PLUGIN_VERSION="+b.version, "PLUGIN_LDFLAGS="+b.ldflags())
+	if err := r.tool(ctx, "goreleaser", append([]string{"release", "--clean"}, flags...)...); err != nil {
+		return err
+	}
+	return r.image(ctx, b)
+}
+
+// tool runs one of the tools in the work tree, and lets it find the others.
+func (r releaser) tool(ctx context.Context, name string, args ...string) error {
+	cmd := r.command(ctx, name, args...)
+	cmd.Stdout = os.Stdout
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
+}
+
+func (r releaser) command(ctx context.Context, name string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, filepath.Join(r.tools, name), args...)
+	cmd.Dir = r.dir
+	cmd.Env = append(os.Environ(), "PATH="+r.tools+string(os.PathListSeparator)+os.Getenv("PATH"))
+	cmd.Env = append(cmd.Env, r.env...)
+	cmd.Stderr = os.Stderr
+	return cmd
+}
+
+// artifact is an entry of GoReleaser's artifacts.json.
+type artifact struct {
+	Name   string `json:"name"`
+	Path   string `json:"path"` // from the top of the work tree
+	Goos   string `json:"goos"`
+	Goarch string `json:"goarch"`
+	Type   string `json:"type"`
+	Extra  struct {
+		ID string `json:"ID"`
+	} `json:"extra"`
+}
+
+// binaries are the bare binaries of a release, by platform.
+func (r releaser) binaries(id string) (map[string]artifact, error) {
+	content, err := os.ReadFile(filepath.Join(r.dir, distDir, "artifacts.json"))
+	if err != nil {
+		return nil, err
+	}
+	var all []artifact
+	if err := json.Unmarshal(content, &all); err != nil {
+		return nil, fmt.Errorf("artifacts.json: %w", err)
+	}
+	found := map[string]artifact{}
+	for _, a := range all {
+		if a.Type == "Binary" && a.Extra.ID == id {
+			found[a.Goos+"/"+a.Goarch] = a
+		}
+	}
+	return found, nil
+}
+
+// image assembles the image, and leaves its digest beside it.
+func (r releaser) image(ctx context.Context, b build) error {
+	binaries, err := r.binaries("binaries")
+	if err != nil {
+		return err
+	}
+	date := b.date
+	args := []string{
+		"-o", imageLayout, "-file", "/licenses/LICENSE=LICENSE", "-file", "/licenses/THIRD_PARTY_NOTICES=" + noticesFile,
+		"-annotation", "org.opencontainers.image.title=" + pluginName,
+		"-annotation", "org.opencontainers.image.description=HashiCorp Vault and OpenBao secrets engine for Adobe Workfront",
+		"-annotation", "org.opencontainers.image.licenses=MPL-2.0",
+		"-annotation", "org.opencontainers.image.version=" + b.version,
+		"-annotation", "org.opencontainers.image.revision=" + b.commit,
+		"-annotation", "org.opencontainers.image.created=" + date, "-created", date,
+	}
+	for _, platform := range []string{"linux/amd64", "linux/arm64"} {
+		binary, found := binaries[platform]
+		if !found && os.Getenv("SINGLE_TARGET") == "" {
+			return fmt.Errorf("artifacts.json lists no binary for %s", platform)
+		}
+		if found {
+			args = append(args, "-binary", platform+"="+binary.Path)
+		}
+	}
+	if repository := os.Getenv("IMAGE"); repository != "" {
+		args = append(args, "-push", repository+":"+strings.ReplaceAll(b.version, "+", "-"))
+	}
+	digest, err := r.command(ctx, "image", args...).Output()
+	if err != nil {
+		return fmt.Errorf("image: %w", err)
+	}
+	fmt.Printf("image %s\n", bytes.TrimSpace(digest))
+	return os.WriteFile(filepath.Join(r.dir, imageDigest), digest, 0o600)
+}
+
+// releaseCheck builds the commit that is checked out twice, in two clones, and compares: every archive, binary and
+// SBOM by its checksum, the image by its digest. COLD=1 compiles the second one anew, with a build cache of its own.
+func releaseCheck(ctx context.Context) error {
+	tools, err := filepath.Abs("bin")
+	if err != nil {
+		return err
+	}
+	s, err := newStage()
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	var sums [2]map[string]string
+	for i, name := range []string{"first", "second-in-another-directory"} {
+		r := releaser{dir: s.path(name), tools: tools}
+		if err := passThrough(ctx, os.Environ(), "git", "clone", "--quiet", "--no-hardlinks", ".", r.dir); err != nil {
+			return err
+		}
+		if err := os.Mkdir(filepath.Join(r.dir, "bin"), 0o700); err != nil {
+			return err
+		}
+		if i == 1 && os.Getenv("COLD") != "" {
+			r.env = append(r.env, "GOCACHE="+s.path("cache"))
+		}
+		if err := r.run(ctx, snapshot()...); err != nil {
+			return err
+		}
+		if sums[i], err = r.sums(); err != nil {
+			return err
+		}
+	}
+	return compare(sums[0], sums[1])
+}
+
+// sums are the checksums of a release's files, and the digest of its image.
+func (r releaser) sums() (map[string]string, error) {
+	content, err := os.ReadFile(filepath.Join(r.dir, checksums))
+	if err != nil {
+		return nil, err
+	}
+	sums := parseSums(string(content))
+	digest, err := os.ReadFile(filepath.Join(r.dir, imageDigest))
+	if err != nil {
+		return nil, err
+	}
+	sums["image"] = strings.TrimSpace(string(digest))
+	return sums, nil
+}
+
+// parseSums reads what sha256sum writes: lines `CHECKSUM  NAME`.
+func parseSums(text string) map[string]string {
+	sums := map[string]string{}
+	for line := range strings.Lines(text) {
+		if fields := strings.Fields(line); len(fields) == 2 {
+			sums[fields[1]] = fields[0]
+		}
+	}
+	return sums
+}
+
+func compare(first, second map[string]string) error {
+	var differ []error
+	for name, sum := range first {
+		if second[name] != sum {
+			differ = append(differ, fmt.Errorf("%s differs: %s, %s", name, sum, second[name]))
+		}
+	}
+	for name := range second {
+		if first[name] == "" {
+			differ = append(differ, fmt.Errorf("%s is in the second build alone", name))
+		}
+	}
+	if err := errors.Join(differ...); err != nil {
+		return err
+	}
+	if len(first) < 2 {
+		return errors.New("the release has no files")
+	}
+	fmt.Printf("%d files are the same bytes in both builds\n", len(first))
+	return nil
+}
