@@ -2,6 +2,7 @@ package workfront
 
 import (
 	"bytes"
+	"encoding/hex"
 	"encoding/json"
 	"iter"
 )
@@ -31,15 +32,37 @@ func parseObject(body []byte) object {
 func (o object) member(name string) []byte {
 	var found []byte
 	for raw, value := range o.members() {
-		if string(raw) == name {
+		if isNamed(raw, name) {
 			found = value
-		} else if bytes.IndexByte(raw, '\\') >= 0 {
-			if decoded, _ := decodeString(raw, len(name)+1); decoded == name {
-				found = value
-			}
 		}
 	}
 	return found
+}
+
+// isNamed tells whether raw, which stands between the quotes of a JSON string, spells name, which is of ASCII letters.
+func isNamed(raw []byte, name string) bool {
+	for i := range len(name) {
+		if len(raw) == 0 {
+			return false
+		}
+		spelled, length := raw[0], 1
+		if raw[0] == '\\' {
+			var r [2]byte
+			length = len(`\u0000`)
+			if len(raw) < length || raw[1] != 'u' {
+				return false
+			}
+			if _, err := hex.Decode(r[:], raw[2:length]); err != nil || r[0] != 0 {
+				return false
+			}
+			spelled = r[1]
+		}
+		if spelled != name[i] {
+			return false
+		}
+		raw = raw[length:]
+	}
+	return len(raw) == 0
 }
 
 // object returns a member that is an object itself, or nil.
@@ -73,6 +96,22 @@ func (o object) members() iter.Seq2[[]byte, []byte] {
 			rest = bytes.TrimLeft(rest[n:], jsonSpace+":")
 			n = valueEnd(rest)
 			if !yield(name, rest[:n]) {
+				return
+			}
+			rest = bytes.TrimLeft(rest[n:], jsonSpace+",")
+		}
+	}
+}
+
+// elements yields the elements of a valid JSON array; none if value is no array.
+func elements(value []byte) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		if len(value) == 0 || value[0] != '[' {
+			return
+		}
+		for rest := bytes.TrimLeft(value[1:], jsonSpace); len(rest) > 0 && rest[0] != ']'; {
+			n := valueEnd(rest)
+			if !yield(rest[:n]) {
 				return
 			}
 			rest = bytes.TrimLeft(rest[n:], jsonSpace+",")

@@ -70,12 +70,17 @@ func (c *Client) do(r call) (*answer, error) {
 				return nil, err
 			}
 		}
+		begun := time.Now()
 		a, failure = c.attempt(r, body)
+		took := time.Since(begun)
 		if a != nil && a.StatusCode == http.StatusTooManyRequests {
 			stated, _ := retryAfter(a.Response)
 			c.host.limit.refused(stated)
 		}
 		release()
+		if c.observer != nil {
+			c.observer(observation(r.request, a, took))
+		}
 		wait := retryWait(n, a)
 		if n >= r.maxRetries || !r.rule(a, failure) || !latest.IsZero() && !time.Now().Add(wait).Before(latest) {
 			return c.conclude(r, a, failure)

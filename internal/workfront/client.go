@@ -22,6 +22,7 @@ type Endpoint struct {
 type Client struct {
 	*remote
 	background bool
+	observer   func(Observation) // may be nil
 }
 
 // remote is what a Client and its views have in common.
@@ -42,7 +43,14 @@ type remote struct {
 
 // Background returns a view of c for calls that nobody waits for (pending logouts, checks of shared sessions): they only get the
 // slots that are set aside for calls of their kind, and only those that no other call wants.
-func (c *Client) Background() *Client { return &Client{remote: c.remote, background: true} }
+func (c *Client) Background() *Client {
+	return &Client{remote: c.remote, background: true, observer: c.observer}
+}
+
+// Observed returns a view of c that tells observer of each attempt that a call makes, in the goroutine of the call.
+func (c *Client) Observed(observer func(Observation)) *Client {
+	return &Client{remote: c.remote, background: c.background, observer: observer}
+}
 
 // ParseCACert checks that text holds PEM certificates and nothing that is not one.
 func ParseCACert(text string) error {

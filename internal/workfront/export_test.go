@@ -13,3 +13,6 @@ func (c *Client) Over(rt http.RoundTripper) { c.transport.RegisterProtocol("http
 func (c *Client) DialOver(dial func(ctx context.Context, network, addr string) (net.Conn, error)) {
 	c.transport.DialTLSContext = dial
 }
+
+// Describe makes the description of a body that is part of an Observation.
+var Describe = describe

@@ -267,7 +267,7 @@ func saysGone(body string) bool {
 	said := decoded(body)
 	inner, _ := said["error"].(map[string]any)
 	for _, text := range []any{inner["message"], inner["class"], said["message"], said["error"], said["error_description"], said["type"]} {
-		if s, _ := text.(string); strings.TrimRight(strings.Join(strings.Fields(s), " "), ".") == "You are not currently logged in" {
+		if s, _ := text.(string); strings.Contains(s, "You are not currently logged in") {
 			return true
 		}
 	}

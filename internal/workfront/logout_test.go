@@ -103,6 +103,7 @@ func TestLogoutAnswers(t *testing.T) {
 		{"gone by message, 403", []said{get(403, absent)}, success},
 		{"gone by message, 404", []said{get(404, absent)}, success},
 		{"gone by message of the other form", []said{get(500, `{"message":"You are not currently logged in"}`)}, success},
+		{"gone by message, with the token", []said{get(403, `{"message":"You are not currently logged in. `+sessionToken+`"}`)}, success},
 		{"gone in an unknown member", []said{get(403, `{"detail":"You are not currently logged in."}`)}, refused},
 		{"another class", []said{get(403, `{"error":{"class":"com.attask.common.AccessException"}}`)}, refused},
 		{"class in other letters", []said{get(403, `{"error":{"Class":"com.attask.common.AuthenticationException"}}`)}, refused},

@@ -59,9 +59,7 @@ func parseRefusal(body []byte, secrets ...string) refusal {
 	w.addCode(o, "type")
 	w.add(o, "error_description")
 	w.add(o, "message")
-	for _, part := range w.parts {
-		r.gone = r.gone || strings.TrimRight(part, ".") == deadSessionMessage
-	}
+	r.gone = r.gone || w.gone
 	if w.withheld {
 		w.parts = append(w.parts, withheld)
 	}
@@ -75,6 +73,7 @@ type words struct {
 	code     string
 	parts    []string
 	withheld bool
+	gone     bool // deadSessionMessage is among the texts, passed on or not
 }
 
 // addCode takes a member that may be a code. The first one counts; another is told like a message.
@@ -90,6 +89,7 @@ func (w *words) addCode(o object, name string) {
 // add takes a member whose text is for people.
 func (w *words) add(o object, name string) {
 	text, whole := o.text(name, maxJudged)
+	w.gone = w.gone || strings.Contains(text, deadSessionMessage)
 	if !whole {
 		// What the last word would go on with is not known, so it goes.
 		text = text[:max(0, strings.LastIndexAny(text, " \t\r\n"))]
