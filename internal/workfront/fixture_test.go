@@ -247,3 +247,9 @@ func (s *standIn) start(t *testing.T, c *workfront.Client) string {
 	}
 	return got.Token
 }
+
+// newStandInCA returns the CA of a stand-in that nobody calls.
+func newStandInCA(t *testing.T) string {
+	t.Helper()
+	return newStandIn(t, workfronttest.Options{}).CACert()
+}

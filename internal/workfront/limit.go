@@ -36,14 +36,12 @@ func (e *BusyError) Error() string {
 	return fmt.Sprintf("%d calls are under way, max_connections is %d; share the session, or raise it", e.UnderWay, e.Limit)
 }
 
-// kind is what a call is for. It names the slots that only calls of this kind get, too.
+// kind is what a call is for.
 type kind int
 
 const (
 	exchanges kind = iota // and whatever else is not a logout
 	logouts
-	shared    // no kind of a call, but of the slots that both get
-	slotKinds = iota
 )
 
 // limit is how many calls one host gets at a time, and whose turn is next. Each call takes a slot for the time of one
@@ -58,9 +56,9 @@ const (
 // and a call cannot wait for one of two. The zero limit gives out nothing; see newLimit.
 type limit struct {
 	mu      sync.Mutex
-	max     int // max_connections
-	allowed int // the slots that there are now: max, or fewer after a 429
-	used    [slotKinds]int
+	max     int      // max_connections
+	allowed int      // the slots that there are now: max, or fewer after a 429
+	used    [2]int   // slots, by kind
 	queues  [2]queue // of exchanges and of logouts
 	arrived uint64   // numbers the waiters
 
@@ -82,9 +80,10 @@ func (q *queue) front() *list.Element {
 // waiter is a call that waits for its turn.
 type waiter struct {
 	number  uint64
+	kind    kind
 	queue   *list.List
 	element *list.Element // nil once it has a slot
-	turn    chan kind     // gets the slot; holds one
+	turn    chan struct{} // holds one: the slot
 }
 
 func newLimit() *limit { return &limit{max: defaultConnections, allowed: defaultConnections} }
@@ -128,11 +127,11 @@ func (l *limit) acquire(ctx context.Context, k kind, background bool, latest tim
 		late = timer.C
 	}
 	select {
-	case slot := <-w.turn:
+	case <-w.turn:
 		if ctx.Err() == nil {
-			return func() { l.release(slot) }, nil
+			return func() { l.release(k) }, nil
 		}
-		l.release(slot)
+		l.release(k)
 	case <-ctx.Done():
 		l.leave(w)
 	case <-late:
@@ -156,7 +155,7 @@ func (l *limit) enqueue(k kind, background bool, latest time.Time) *waiter {
 		queue = &l.queues[k].background
 	}
 	l.arrived++
-	w := &waiter{number: l.arrived, queue: queue, turn: make(chan kind, 1)}
+	w := &waiter{number: l.arrived, kind: k, queue: queue, turn: make(chan struct{}, 1)}
 	w.element = queue.PushBack(w)
 	l.dispatch()
 	return w
@@ -170,15 +169,15 @@ func (l *limit) leave(w *waiter) {
 		w.queue.Remove(w.element)
 		w.element = nil
 	} else {
-		l.used[<-w.turn]--
+		l.used[w.kind]--
 	}
 	l.dispatch()
 }
 
-func (l *limit) release(slot kind) {
+func (l *limit) release(k kind) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.used[slot]--
+	l.used[k]--
 	l.dispatch()
 }
 
@@ -228,29 +227,26 @@ func (l *limit) recover(now time.Time) {
 	}
 }
 
-// size is how many slots of a kind there are.
-func (l *limit) size(k kind) int {
-	quarter := max(l.allowed/4, 1)
-	if k == shared {
-		return l.allowed - 2*quarter
-	}
-	return quarter
-}
-
-// dispatch gives out the slots that are free. Where slots were taken away that are in use, those of the other kinds are
-// given out all the same, so that a revocation does not wait for exchanges even then.
+// dispatch gives out the slots that are free. Where slots were taken away that are in use, each kind gets its quarter all the
+// same, so that a revocation does not wait for exchanges even then.
 func (l *limit) dispatch() {
 	now := time.Now()
 	l.recover(now)
 	if !now.Before(l.notBefore) {
+		quarter := max(l.allowed/4, 1)
 		for _, k := range []kind{logouts, exchanges} {
-			for l.used[k] < l.size(k) && l.give(k, l.queues[k].front()) {
+			for l.used[k] < quarter && l.give(l.queues[k].front()) {
 			}
 		}
-		for l.used[shared] < l.size(shared) && l.give(shared, l.firstComer()) {
+		for l.beyond(quarter) < l.allowed-2*quarter && l.give(l.firstComer()) {
 		}
 	}
 	l.wakeUp(now)
+}
+
+// beyond is how many slots are in use that are neither kind's own.
+func (l *limit) beyond(quarter int) int {
+	return max(l.used[exchanges]-quarter, 0) + max(l.used[logouts]-quarter, 0)
 }
 
 // firstComer is the one of the foreground who has waited the longest; nil if nobody waits.
@@ -263,15 +259,15 @@ func (l *limit) firstComer() *list.Element {
 }
 
 // give hands a slot to a waiter, if there is one.
-func (l *limit) give(slot kind, to *list.Element) bool {
+func (l *limit) give(to *list.Element) bool {
 	if to == nil {
 		return false
 	}
 	w := to.Value.(*waiter)
 	w.queue.Remove(to)
 	w.element = nil
-	l.used[slot]++
-	w.turn <- slot
+	l.used[w.kind]++
+	w.turn <- struct{}{}
 	return true
 }
 

@@ -60,11 +60,12 @@ func firstSet(getenv func(string) string, names ...string) (name, value string) 
 // parseProxy reads the URL of a proxy, or a host and port alone. Its errors hold nothing of the value, in which a password
 // may be anywhere.
 func parseProxy(value string) (*url.URL, error) {
+	if !strings.Contains(value, "://") {
+		value = "http://" + value
+	}
 	u, err := url.Parse(value)
-	if err != nil || u.Scheme == "" || u.Host == "" {
-		if u, err = url.Parse("http://" + value); err != nil {
-			return nil, errors.New("is not a URL")
-		}
+	if err != nil {
+		return nil, errors.New("is not a URL")
 	}
 	if !slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme) {
 		return nil, errors.New("has a scheme other than http, https, socks5 and socks5h")
@@ -78,7 +79,7 @@ func parseProxy(value string) (*url.URL, error) {
 		}
 	}
 	// What comes behind the host is the sign of a typing error further in front: http//proxy:3128, or a # in the password.
-	if strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
+	if u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "" {
 		return nil, errors.New("has something behind the host and port")
 	}
 	return u, nil
