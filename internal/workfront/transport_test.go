@@ -1,14 +1,21 @@
 package workfront_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
+	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"vault-plugin-secrets-workfront/internal/workfront"
@@ -334,4 +341,183 @@ func TestUnusableBaseURL(t *testing.T) {
 	if err := c.Logout(bounded(t), workfront.LogoutRequest{Token: sessionToken, APIVersion: apiVersion}); err == nil {
 		t.Error("logout: got no error, want one")
 	}
+}
+
+// Two trusts for one host are two pools of connections, and one host: no more are open than calls are allowed.
+func TestConnectionsToAHostAreLimited(t *testing.T) {
+	t.Parallel()
+	s := newStandIn(t, workfronttest.Options{})
+	clients := workfront.NewClients(workfront.ClientsOptions{})
+	t.Cleanup(clients.Close)
+	endpoints := []workfront.Endpoint{s.endpoint(), {BaseURL: s.URL(), CACert: s.CACert() + "\n"}, {BaseURL: s.URL(), CACert: "\n" + s.CACert()}}
+	var most atomic.Int64
+	s.OnEvent(func(workfronttest.Event) { most.Store(max(most.Load(), int64(s.OpenConnections()))) })
+	for _, limit := range []int{8, 16, 3} {
+		clients.SetMaxConnections(s.URL(), limit)
+		eventually(t, "no more are open than the limit allows", func() bool { return s.OpenConnections() <= limit })
+		most.Store(0)
+		for range 2 {
+			for _, e := range endpoints {
+				c, err := clients.Client(e)
+				if err != nil {
+					t.Fatal(err)
+				}
+				var all sync.WaitGroup
+				for range 24 {
+					all.Go(func() {
+						if err := logOutOnce(bounded(t), c)(); err != nil {
+							t.Error(err)
+						}
+						if err := c.Whoami(bounded(t), "unknown", apiVersion, userID); !errors.Is(err, workfront.ErrSessionGone) {
+							t.Error(err)
+						}
+					})
+				}
+				all.Wait()
+				if _, err := clients.Probe(bounded(t), e); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+		// The server notices that a connection is closed a moment after the client has closed it.
+		if got := most.Load(); got == 0 || got > int64(limit)+int64(limit) {
+			t.Errorf("limit %d: got %d connections at a time", limit, got)
+		}
+		eventually(t, "no more are open than the limit allows", func() bool { return s.OpenConnections() <= limit })
+	}
+}
+
+// net/http would take 10 MB of headers, and a body of any length.
+func TestMemoryForOneAnswerIsBounded(t *testing.T) {
+	line := []byte("X-Filler: " + strings.Repeat("x", 1000) + "\r\n")
+	letters := bytes.Repeat([]byte("x"), 64<<10)
+	tests := []struct {
+		name, head string
+		filler     []byte
+		want       outcome
+	}{
+		{"headers", "HTTP/1.1 200 OK\r\n", line, transient},
+		{"headers of a refusal", "HTTP/1.1 400 Bad Request\r\n", line, transient},
+		{"headers of an answer that is to come", "HTTP/1.1 103 Early Hints\r\n", line, transient},
+		{"one header", "HTTP/1.1 200 OK\r\nX-Filler: ", letters, transient},
+		{"status line", "HTTP/1.1 200 ", letters, transient},
+		{"body", "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n{\"a\":\"", letters, permanent},
+		{"body of a refusal", "HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\n\r\n{\"error\":\"", letters, refused},
+		{"body of an outage", "HTTP/1.1 503 Unavailable\r\nContent-Type: text/html\r\n\r\n<html>", letters, transient},
+		{"trailers", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", line, transient},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			h := newHost(t, func(w http.ResponseWriter, _ *http.Request, _ int) {
+				conn, _, err := http.NewResponseController(w).Hijack()
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer func() { _ = conn.Close() }()
+				_, _ = io.WriteString(conn, tt.head)
+				for sent := 0; sent < 16<<20; sent += len(tt.filler) {
+					if _, err := conn.Write(tt.filler); err != nil {
+						return
+					}
+				}
+			})
+			c := newClient(t, h.endpoint(), time.Now)
+			ctx := bounded(t)
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			_, err := exchangeWith(ctx, c, 0)
+			runtime.ReadMemStats(&after)
+			checkOutcome(t, err, tt.want)
+			// The handshake, the server's side and the roots of the system are in it.
+			if got, most := after.TotalAlloc-before.TotalAlloc, uint64(3<<20); got > most {
+				t.Errorf("got %d KiB allocated, want %d KiB at most", got>>10, most>>10)
+			}
+		})
+	}
+}
+
+// One request on a connection: one that breaks fails one exchange. A server that speaks HTTP/2 must not be asked for it.
+func TestHTTP2IsNotAttempted(t *testing.T) {
+	t.Parallel()
+	var offered []string
+	var proto string
+	h := newHost(t, func(w http.ResponseWriter, r *http.Request, _ int) {
+		proto = r.Proto
+		answer(w, http.StatusOK, session(""))
+	}, func(s *httptest.Server) {
+		s.EnableHTTP2 = true
+		s.TLS = &tls.Config{GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+			offered = hello.SupportedProtos
+			return nil, nil
+		}}
+	})
+	clients := workfront.NewClients(workfront.ClientsOptions{})
+	t.Cleanup(clients.Close)
+	c := clientOf(t, clients, h.endpoint())
+	for name, call := range map[string]func() error{
+		"exchange": exchangeOnce(bounded(t), c),
+		"probe":    func() error { _, err := clients.Probe(bounded(t), h.endpoint()); return err },
+	} {
+		offered, proto = nil, ""
+		if err := call(); err != nil {
+			t.Fatal(err)
+		}
+		if proto != "HTTP/1.1" || slices.Contains(offered, "h2") {
+			t.Errorf("%s: got %s, and %q offered, want HTTP/1.1 alone", name, proto, offered)
+		}
+	}
+}
+
+func TestUserAgent(t *testing.T) {
+	t.Parallel()
+	const want = "vault-plugin-secrets-workfront/v1.2.3"
+	var agents []string
+	h := newHost(t, func(w http.ResponseWriter, r *http.Request, _ int) {
+		agents = append(agents, r.Method+" "+r.UserAgent())
+		answer(w, http.StatusServiceUnavailable, "", "Retry-After", "0")
+	})
+	clients := workfront.NewClients(workfront.ClientsOptions{UserAgent: want})
+	t.Cleanup(clients.Close)
+	c := clientOf(t, clients, h.endpoint())
+	_, _ = exchangeWith(bounded(t), c, 1)
+	_ = logOutOnce(bounded(t), c)()
+	_ = c.Whoami(bounded(t), sessionToken, apiVersion, userID)
+	_, _ = clients.Probe(bounded(t), h.endpoint())
+	if got, want := agents, []string{"POST " + want, "POST " + want, "GET " + want, "GET " + want, "HEAD " + want}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// Writing config asks for other endpoints and other limits, and disturbs nothing.
+func TestClientsAreKeptAndDropped(t *testing.T) {
+	t.Parallel()
+	caCert := newStandInCA(t)
+	synctest.Test(t, func(t *testing.T) {
+		g := newGateway(t)
+		busy, idle, other := g.client(t, ""), g.client(t, caCert), clientOf(t, g.Clients, workfront.Endpoint{BaseURL: "https://other.my.workfront.com"})
+		g.SetMaxConnections("https://other.my.workfront.com", 3)
+		begin(1, exchangeOnce(t.Context(), busy))
+		checkCount(t, "under way", g.underWay(""), 1)
+		time.Sleep(11 * time.Minute)
+		if again := g.client(t, ""); again != busy {
+			t.Error("a client with a call under way was dropped")
+		}
+		if again := g.client(t, caCert); again == idle {
+			t.Error("a client that nobody has asked for in 11 minutes is still there")
+		}
+		// The call of the first one counts for the second, which is new.
+		begin(10, exchangeOnce(t.Context(), g.client(t, caCert)))
+		checkCount(t, "under way", g.underWay(""), 6)
+		// A limit that was set holds, whatever becomes of the client.
+		again := clientOf(t, g.Clients, workfront.Endpoint{BaseURL: "https://other.my.workfront.com"})
+		if again == other {
+			t.Error("a client that nobody has asked for in 11 minutes is still there")
+		}
+		again.Over(g)
+		before := g.underWay("")
+		begin(10, exchangeOnce(t.Context(), again))
+		checkCount(t, "under way at the other host", g.underWay("")-before, 2)
+		g.finish(t)
+	})
 }
