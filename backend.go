@@ -25,6 +25,7 @@ type backend struct {
 	storage  logical.Storage // for Clean, which comes without a request
 	broker   *session.Broker
 	settings *settings.Store
+	system   *systemMemory
 }
 
 // Factory makes the secrets engine for one mount.
@@ -75,6 +76,13 @@ func newBackend(conf *logical.BackendConfig, now func() time.Time) *backend {
 	return b
 }
 
+// Setup has the framework ask Vault by way of a memory.
+func (b *backend) Setup(ctx context.Context, conf *logical.BackendConfig) error {
+	asking := *conf
+	asking.System, b.system = remember(conf.System, b.now)
+	return b.Backend.Setup(ctx, &asking)
+}
+
 // HandleExistenceCheck looks at the path alone. The framework would check the types of the fields here already, and
 // Vault would log its error, which quotes what was sent: a secret, if it was sent as a list or a map.
 func (b *backend) HandleExistenceCheck(ctx context.Context, req *logical.Request) (checkFound, exists bool, err error) {
@@ -95,6 +103,7 @@ func (b *backend) HandleRequest(ctx context.Context, req *logical.Request) (*log
 	var input *settings.InputError
 	var busy *settings.BusyError
 	var unreadable *settings.UnreadableError
+	var waited *workfront.BusyError
 	var refused *workfront.RefusedError
 	var unavailable *workfront.UnavailableError
 	switch {
@@ -102,7 +111,7 @@ func (b *backend) HandleRequest(ctx context.Context, req *logical.Request) (*log
 		return nil, fmt.Errorf("%w; %s", err, unreadable.Remedy(mountOf(req)))
 	case errors.As(err, &input), errors.As(err, &refused):
 		return logical.ErrorResponse(err.Error()), nil
-	case errors.As(err, &busy), errors.Is(err, session.ErrClosed):
+	case errors.As(err, &busy), errors.As(err, &waited), errors.Is(err, session.ErrClosed):
 		return nil, logical.CodedError(http.StatusServiceUnavailable, err.Error())
 	case errors.As(err, &unavailable), errors.Is(err, workfront.ErrUnclearLogout):
 		return nil, logical.CodedError(http.StatusBadGateway, err.Error())
@@ -154,6 +163,7 @@ func (b *backend) periodic(ctx context.Context, req *logical.Request) error {
 
 // invalidate drops what is kept in memory of an entry that another node has written.
 func (b *backend) invalidate(_ context.Context, key string) {
+	b.system.drop()
 	b.settings.Invalidate(key)
 	if key == settings.ConfigKey {
 		b.broker.Reset()

@@ -110,10 +110,10 @@ func TestBadInput(t *testing.T) {
 		{"customer_id empty", update, "config", config(settings.FieldCustomerID, ""), []string{"customer_id", "must not be empty"}},
 		{"customer_id too long", update, "config", config(settings.FieldCustomerID, long(257)), []string{"customer_id", "256"}},
 		{"user_id too long", update, "config", config(settings.FieldUserID, long(257)), []string{"user_id", "256"}},
-		{"user_id with a control character", update, "config", config(settings.FieldUserID, "a\x00b"), []string{"user_id", "control character"}},
+		{"user_id with a control character", update, "config", config(settings.FieldUserID, "a\x00b"), []string{"user_id", "null character"}},
 		{"key with a slash", update, "config", config(settings.FieldKey, "a/b"), []string{"key", "letters"}},
 		{"key with two dots", update, "config", config(settings.FieldKey, "a..b"), []string{"key", "letters"}},
-		{"key too long", update, "config", config(settings.FieldKey, long(49)), []string{"key", "48"}},
+		{"key too long", update, "config", config(settings.FieldKey, long(64)), []string{"key", "63"}},
 		{"api_version without v", update, "config", config(settings.FieldAPIVersion, "22.0"), []string{"api_version", "v22.0"}},
 		{"api_version a path", update, "config", config(settings.FieldAPIVersion, "v22.0/../x"), []string{"api_version", "v22.0"}},
 		{"ca_cert no PEM", update, "config", config(settings.FieldCACert, "nonsense"), []string{"ca_cert", "BEGIN CERTIFICATE"}},
@@ -156,7 +156,7 @@ func TestBadInput(t *testing.T) {
 		{"name with a space", update, "keys/a b/generate", nil, []string{"name", "letters"}},
 		{"name in Cyrillic", update, "keys/\u0430/import", key(private), []string{"name", "letters"}},
 		{"name not UTF-8", update, "keys/\x8f/import", key(private), []string{"name", "letters"}},
-		{"name too long", update, "keys/" + long(49) + "/generate", nil, []string{"name", "48"}},
+		{"name too long", update, "keys/" + long(64) + "/generate", nil, []string{"name", "63"}},
 		{"name read", read, "keys/a..b", nil, []string{"name", "letters"}},
 		{"name deleted", logical.DeleteOperation, "keys/a..b", nil, []string{"name", "letters"}},
 		// keys: generate
@@ -192,7 +192,7 @@ func TestBadInput(t *testing.T) {
 		{"role with two dots", update, "roles/a..b", nil, []string{"name", "letters"}},
 		{"role read", read, "roles/a..b", nil, []string{"name", "letters"}},
 		{"role deleted", logical.DeleteOperation, "roles/a..b", nil, []string{"name", "letters"}},
-		{"role name too long", update, "roles/" + long(49), nil, []string{"name", "48"}},
+		{"role name too long", update, "roles/" + long(64), nil, []string{"name", "63"}},
 		{"user_id of a role too long", update, "roles/r", config(settings.FieldUserID, long(257)), []string{"user_id", "256"}},
 		{"key of a role with a slash", update, "roles/r", config(settings.FieldKey, "a/b"), []string{"key", "letters"}},
 		{"ttl of a role below a second", update, "roles/r", config(settings.FieldTTL, "500ms"), []string{"ttl", "whole number of seconds"}},
@@ -283,7 +283,7 @@ func TestExistenceCheckQuotesNothing(t *testing.T) {
 // Limits are inclusive.
 func TestLongestInput(t *testing.T) {
 	m := newMount(t)
-	id, name := strings.Repeat("i", 256), strings.Repeat("n", 48)
+	id, name := strings.Repeat("i", 256), strings.Repeat("n", 63)
 	m.write("config", map[string]any{
 		settings.FieldBaseURL: "https://acme.my.workfront.com", settings.FieldClientID: id, settings.FieldCustomerID: id, settings.FieldUserID: id, settings.FieldKey: name,
 		settings.FieldClientSecret: strings.Repeat("s", 4096), settings.FieldJWTTTL: "10m", settings.FieldRequestTimeout: "60s", settings.FieldMaxRetries: 5, settings.FieldSessionTTL: "768h",

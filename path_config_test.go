@@ -5,6 +5,7 @@ import (
 	"maps"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/vault/sdk/logical"
 
@@ -124,9 +125,9 @@ func TestConfigMoveNeedsTheSecret(t *testing.T) {
 	m, w := ready(t, nil)
 	elsewhere := newStandIn(t, m.clock.Now)
 	moves := map[string]map[string]any{
-		settings.FieldBaseURL:         {settings.FieldBaseURL: elsewhere.URL()},
-		settings.FieldCACert:          {settings.FieldCACert: elsewhere.CACert()},
-		settings.FieldAllowCustomHost: {settings.FieldAllowCustomHost: false, settings.FieldBaseURL: "https://acme.my.workfront.com"},
+		settings.FieldBaseURL: {settings.FieldBaseURL: elsewhere.URL()},
+		settings.FieldCACert:  {settings.FieldCACert: elsewhere.CACert()},
+		"both":                {settings.FieldAllowCustomHost: false, settings.FieldBaseURL: "https://acme.my.workfront.com"},
 	}
 	before := asJSON(t, m.read("config"))
 	for field, move := range moves {
@@ -143,6 +144,15 @@ func TestConfigMoveNeedsTheSecret(t *testing.T) {
 			})
 		}
 	}
+	t.Run("before a verification", func(t *testing.T) {
+		m.t = t
+		m.wantRefused(logical.UpdateOperation, "config", map[string]any{
+			settings.FieldBaseURL: elsewhere.URL(), settings.FieldCACert: elsewhere.CACert(), fieldVerify: true,
+		}, "client_secret")
+		if got := elsewhere.Stats().Connections; got != 0 {
+			t.Errorf("connections to the new host: got %d, want none", got)
+		}
+	})
 	t.Run("null", func(t *testing.T) {
 		m.t = t
 		m.wantRefused(logical.PatchOperation, "config", map[string]any{settings.FieldCACert: nil}, "client_secret")
@@ -159,6 +169,19 @@ func TestConfigMoveNeedsTheSecret(t *testing.T) {
 			t.Errorf("exchanges at the new host: got %d, want 1", got)
 		}
 	})
+}
+
+// allow_custom_host alone decides, too: what it permits comes later.
+func TestAllowCustomHostNeedsTheSecret(t *testing.T) {
+	m := newMount(t)
+	m.write("config", map[string]any{
+		settings.FieldBaseURL: "https://acme.my.workfront.com", settings.FieldClientID: "c", settings.FieldClientSecret: "s",
+		settings.FieldCustomerID: "cu",
+	})
+	for _, op := range []logical.Operation{logical.UpdateOperation, logical.PatchOperation} {
+		m.wantRefused(op, "config", map[string]any{settings.FieldAllowCustomHost: true}, "allow_custom_host", "client_secret")
+	}
+	m.write("config", map[string]any{settings.FieldAllowCustomHost: true, settings.FieldClientSecret: "s"})
 }
 
 func TestConfigWritesAreForwarded(t *testing.T) {
@@ -191,4 +214,17 @@ func TestInvalidate(t *testing.T) {
 	m.readToken(nil).revoke() // still with what is kept in memory
 	m.backend.InvalidateKey(t.Context(), settings.ConfigKey)
 	m.wantRefused(logical.ReadOperation, "token", nil, "refused")
+
+	m.write("config", map[string]any{settings.FieldClientSecret: w.app.ClientSecret})
+	m.write("roles/r", map[string]any{settings.FieldTTL: "5m"})
+	m.readTokenAt("token/r", nil).revoke()
+	if err := m.storage.Put(t.Context(), &logical.StorageEntry{Key: "roles/r", Value: []byte(`{"version":1,"ttl":60000000000}`)}); err != nil {
+		t.Fatal(err)
+	}
+	m.backend.InvalidateKey(t.Context(), "roles/r")
+	l := m.readTokenAt("token/r", nil)
+	if l.secret.TTL != time.Minute {
+		t.Errorf("ttl after a role was invalidated: got %s, want 1m", l.secret.TTL)
+	}
+	l.revoke()
 }

@@ -58,7 +58,7 @@ func (b *backend) pathKeys() *framework.Path {
 func keyNameField() *framework.FieldSchema {
 	return &framework.FieldSchema{
 		Type:         framework.TypeString,
-		Description:  "Name of the key: letters, digits, _, - and single dots inside, 48 characters at most.",
+		Description:  "Name of the key: letters, digits, _ and -, with single dots and @ inside, 63 characters at most.",
 		DisplayAttrs: &framework.DisplayAttributes{Name: "Name", Identifier: true},
 	}
 }

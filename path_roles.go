@@ -71,7 +71,7 @@ func roleFields() map[string]*framework.FieldSchema {
 	return map[string]*framework.FieldSchema{
 		settings.FieldName: {
 			Type:         framework.TypeString,
-			Description:  "Name of the role: letters, digits, _, - and single dots inside, 48 characters at most.",
+			Description:  "Name of the role: letters, digits, _ and -, with single dots and @ inside, 63 characters at most.",
 			DisplayAttrs: &framework.DisplayAttributes{Name: "Name", Identifier: true},
 		},
 		settings.FieldUserID: {

@@ -46,22 +46,27 @@ func (b *backend) pathTokenRole() *framework.Path {
 func tokenTTLField() *framework.FieldSchema {
 	return &framework.FieldSchema{
 		Type:         framework.TypeDurationSecond,
-		Description:  "Life of this lease, if another one than the configured is wanted. It is cut to the limits and to the life of the session.",
+		Description:  "Requested lease TTL. Capped by max_ttl and by the session's remaining lifetime.",
 		Query:        true,
 		DisplayAttrs: &framework.DisplayAttributes{Name: "Lease TTL"},
 	}
 }
 
 func tokenOperations(callback framework.OperationFunc, summary string) map[logical.Operation]framework.OperationHandler {
-	return map[logical.Operation]framework.OperationHandler{
-		logical.ReadOperation: &framework.PathOperation{
+	operation := func(summary string) *framework.PathOperation {
+		return &framework.PathOperation{
 			Callback:  callback,
 			Summary:   summary,
 			Responses: ok("A leased access token.", tokenAnswerFields()),
 			// A node that cannot write would start a session and then be unable to record it.
 			ForwardPerformanceStandby:   true,
 			ForwardPerformanceSecondary: true,
-		},
+		}
+	}
+	return map[logical.Operation]framework.OperationHandler{
+		logical.ReadOperation: operation(summary),
+		// Vault Agent and consul-template write a path when a template gives parameters.
+		logical.UpdateOperation: operation(summary + " For clients that send parameters by writing; reading is the usual way."),
 	}
 }
 
@@ -137,7 +142,8 @@ func (b *backend) issueToken(ctx context.Context, req *logical.Request, d *frame
 	if s.MaxTTL > 0 {
 		resp.Secret.MaxTTL = min(left, s.MaxTTL)
 	}
-	resp.Secret.Renewable = ttl < left
+	// Only if a renewal can make it longer. Vault Agent renews what is renewable to its very end, and reads anew only then.
+	resp.Secret.Renewable = ttl < min(resp.Secret.MaxTTL, b.System().MaxLeaseTTL())
 	if asked > 0 { // Whoever asked for nothing got what there is.
 		for _, w := range warnings {
 			resp.AddWarning(w)
@@ -192,6 +198,10 @@ lease. Send it in the header sessionID:
   $ vault read workfront/token/reports ttl=10m
   $ curl -H "sessionID: $ACCESS_TOKEN" \
       https://acme.my.workfront.com/attask/api/v22.0/user/search
+
+Reading is the usual way. Clients that send parameters by writing, such as Vault
+Agent for {{ with secret "workfront/token" "ttl=5m" }}, may write the path
+instead; their policies need "update" for that.
 
 Each read starts a session of its own, unless share_session is set: then all
 readers get the same session, each with a lease of its own. When the last lease

@@ -32,9 +32,9 @@ func TestTokenTTL(t *testing.T) {
 		{name: "the mount's default is longer than the session", ttl: 1799 * time.Second, max: 1799 * time.Second},
 		{name: "configured", config: map[string]any{settings.FieldTTL: "5m"}, ttl: 5 * time.Minute, max: 1799 * time.Second, renewable: true},
 		{name: "configured with a cap", config: map[string]any{settings.FieldTTL: "5m", settings.FieldMaxTTL: "10m"}, ttl: 5 * time.Minute, max: 10 * time.Minute, renewable: true},
-		{name: "only a cap", config: map[string]any{settings.FieldMaxTTL: "10m"}, ttl: 10 * time.Minute, max: 10 * time.Minute, renewable: true},
+		{name: "only a cap", config: map[string]any{settings.FieldMaxTTL: "10m"}, ttl: 10 * time.Minute, max: 10 * time.Minute},
 		{name: "asked", config: map[string]any{settings.FieldTTL: "5m"}, asked: "90s", ttl: 90 * time.Second, max: 1799 * time.Second, renewable: true},
-		{name: "asked for more than the cap", config: map[string]any{settings.FieldMaxTTL: "10m"}, asked: "15m", ttl: 10 * time.Minute, max: 10 * time.Minute, renewable: true, warning: "max_ttl"},
+		{name: "asked for more than the cap", config: map[string]any{settings.FieldMaxTTL: "10m"}, asked: "15m", ttl: 10 * time.Minute, max: 10 * time.Minute, warning: "max_ttl"},
 		{name: "asked for more than the session", asked: "2h", ttl: 1799 * time.Second, max: 1799 * time.Second, warning: "session"},
 		{name: "short session", config: map[string]any{settings.FieldTTL: "5m"}, expiresIn: "60", ttl: 59 * time.Second, max: 59 * time.Second},
 		{name: "rounded down", expiresIn: "60.9", ttl: 59 * time.Second, max: 59 * time.Second},
@@ -63,6 +63,30 @@ func TestTokenTTL(t *testing.T) {
 			}
 			l.revoke()
 		})
+	}
+}
+
+// A lease that reaches the mount's maximum cannot be made longer either.
+func TestLeaseAtTheMaximumOfTheMount(t *testing.T) {
+	m, _ := ready(t, map[string]any{settings.FieldTTL: "10m"})
+	m.system.MaxLeaseTTLVal = 10 * time.Minute
+	if l := m.readToken(nil); l.secret.TTL != 10*time.Minute || l.secret.Renewable {
+		t.Errorf("got ttl %s, renewable %t; want 10m, false", l.secret.TTL, l.secret.Renewable)
+	}
+	if l := m.readToken(map[string]any{settings.FieldTTL: "9m"}); !l.secret.Renewable {
+		t.Error("a lease below the mount's maximum is not renewable")
+	}
+}
+
+// Clients that send parameters by writing get what a read gives.
+func TestTokenByUpdate(t *testing.T) {
+	m, w := ready(t, nil)
+	m.write("roles/r", nil)
+	for _, path := range []string{"token", "token/r"} {
+		resp := m.write(path, map[string]any{settings.FieldTTL: "5m"})
+		if resp.Secret == nil || resp.Secret.TTL != 5*time.Minute || !w.SessionAlive(resp.Data[fieldAccessToken].(string)) {
+			t.Errorf("%s: got %v, want a leased token", path, resp)
+		}
 	}
 }
 

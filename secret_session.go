@@ -81,6 +81,12 @@ func (b *backend) renewSession(ctx context.Context, req *logical.Request, _ *fra
 	if renewed.MaxTTL <= 0 || renewed.MaxTTL > untilEnd {
 		renewed.MaxTTL = untilEnd
 	}
+	asked := renewed.TTL
+	if renewed.Increment > 0 {
+		asked = renewed.Increment
+	}
+	lastEnd := renewed.IssueTime.Add(min(renewed.MaxTTL, b.System().MaxLeaseTTL()))
+	renewed.Renewable = b.now().Add(asked).Before(lastEnd)
 	return &logical.Response{Secret: renewed}, nil
 }
 

@@ -22,22 +22,28 @@ func TestRenew(t *testing.T) {
 	m, _ := ready(t, map[string]any{settings.FieldTTL: "10m"})
 	l := m.readToken(nil)
 	steps := []struct {
-		after    time.Duration // since the last step
-		ttl, max time.Duration
+		after     time.Duration // since the last step
+		ttl, max  time.Duration
+		increment time.Duration
+		renewable bool // again
 	}{
-		{5 * time.Minute, 10 * time.Minute, 1799 * time.Second},
-		{10 * time.Minute, 10 * time.Minute, 1799 * time.Second},
-		{10 * time.Minute, 299 * time.Second, 1799 * time.Second}, // what is left of the session
-		{4*time.Minute + 58*time.Second, time.Second, 1799 * time.Second},
+		{5 * time.Minute, 10 * time.Minute, 1799 * time.Second, 0, true},
+		{10 * time.Minute, 10 * time.Minute, 1799 * time.Second, 0, true},
+		{0, 10 * time.Minute, 1799 * time.Second, time.Hour, false}, // of which Vault makes what is left
+		{10 * time.Minute, 299 * time.Second, 1799 * time.Second, time.Minute, true},
+		{0, 299 * time.Second, 1799 * time.Second, 0, false}, // what is left of the session
+		{4*time.Minute + 58*time.Second, time.Second, 1799 * time.Second, 0, false},
 	}
 	for _, s := range steps {
 		m.clock.Advance(s.after)
+		l.secret.Increment = s.increment
 		resp, err := l.request(logical.RenewOperation)
 		if err != nil || resp.IsError() {
 			t.Fatalf("renew: %v, %v", resp, err)
 		}
-		if resp.Secret.TTL != s.ttl || resp.Secret.MaxTTL != s.max {
-			t.Errorf("got ttl %s, max %s; want %s, %s", resp.Secret.TTL, resp.Secret.MaxTTL, s.ttl, s.max)
+		if resp.Secret.TTL != s.ttl || resp.Secret.MaxTTL != s.max || resp.Secret.Renewable != s.renewable {
+			t.Errorf("got ttl %s, max %s, renewable %t; want %s, %s, %t",
+				resp.Secret.TTL, resp.Secret.MaxTTL, resp.Secret.Renewable, s.ttl, s.max, s.renewable)
 		}
 		l.secret = resp.Secret // Vault keeps what is returned
 	}
@@ -156,6 +162,7 @@ func TestParkedSessionsAreRetried(t *testing.T) {
 				t.Error("a performance standby logged a session out")
 			}
 			m.system.ReplicationStateVal = 0
+			m.clock.Advance(rememberFor)
 			retry(t, m)
 			if w.SessionAlive(l.token()) {
 				t.Error("the session lives on")

@@ -50,7 +50,7 @@ func TestBadConfig(t *testing.T) {
 		{"long user_id", field("user_id", strings.Repeat("a", 257)), "user_id", "256"},
 		{"a path as key", field("key", "a/b"), "key", "letters"},
 		{"double dots as key", field("key", "a..b"), "key", "letters"},
-		{"long key", field("key", strings.Repeat("a", 49)), "key", "48"},
+		{"long key", field("key", strings.Repeat("a", 64)), "key", "63"},
 		{"ttl of half a second", field("ttl", "500ms"), "ttl", "whole"},
 		{"ttl of a second and a half", field("ttl", 1.5), "ttl", "whole"},
 		{"ttl no duration", field("ttl", "soon"), "ttl", ""},
@@ -133,7 +133,7 @@ func TestBadKeys(t *testing.T) {
 		badInput
 	}{
 		{"keys/a..b/generate", badInput{"double dots", nil, "name", "letters"}},
-		{"keys/" + strings.Repeat("a", 49) + "/generate", badInput{"a long name", nil, "name", "48"}},
+		{"keys/" + strings.Repeat("a", 64) + "/generate", badInput{"a long name", nil, "name", "63"}},
 		{"keys/a b/generate", badInput{"a space in the name", nil, "name", "letters"}},
 		{"keys/taken/generate", badInput{"generate over a key", nil, "name", "never overwritten"}},
 		{"keys/taken/import", badInput{"import over a key", private(key.private), "name", "never overwritten"}},

@@ -29,10 +29,10 @@ func (c *Config) change(changes Changes) (*Config, error) {
 func (c *Config) setters() map[string]setter {
 	return map[string]setter{
 		FieldBaseURL:         setText(FieldBaseURL, &c.BaseURL, maxIDLength, true),
-		FieldClientID:        setText(FieldClientID, &c.ClientID, maxIDLength, true),
-		FieldClientSecret:    setText(FieldClientSecret, &c.ClientSecret, maxSecretLength, true),
-		FieldCustomerID:      setText(FieldCustomerID, &c.CustomerID, maxIDLength, true),
-		FieldUserID:          setText(FieldUserID, &c.UserID, maxIDLength, false),
+		FieldClientID:        setID(FieldClientID, &c.ClientID, maxIDLength, true, false),
+		FieldClientSecret:    setID(FieldClientSecret, &c.ClientSecret, maxSecretLength, true, true),
+		FieldCustomerID:      setID(FieldCustomerID, &c.CustomerID, maxIDLength, true, false),
+		FieldUserID:          setUserID(&c.UserID),
 		FieldKey:             setText(FieldKey, &c.Key, maxIDLength, false),
 		FieldTTL:             setDuration(FieldTTL, &c.TTL, 0, MaxDuration),
 		FieldMaxTTL:          setDuration(FieldMaxTTL, &c.MaxTTL, 0, MaxDuration),

@@ -128,5 +128,5 @@ func (s *Store) configWarnings(ctx context.Context, storage logical.Storage, mou
 	if c.UserID == "" {
 		warnings = append(warnings, "No user_id is set, so token cannot be read yet, and of the roles only those that name one.")
 	}
-	return warnings, err
+	return append(warnings, idWarnings(namedID{FieldCustomerID, c.CustomerID}, namedID{FieldUserID, c.UserID})...), err
 }

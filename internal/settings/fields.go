@@ -36,7 +36,8 @@ const (
 	maxSecretLength     = 4 << 10
 	maxPEMLength        = 64 << 10
 	maxCommonNameLength = 64 // X.520, ub-common-name
-	maxNameLength       = 48
+	maxNameLength       = 63
+	maxURLLength        = 2 << 10 // of an address that an ID is taken from
 )
 
 // MaxDuration is the longest duration that any field accepts, so that sums of durations cannot overflow.

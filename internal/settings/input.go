@@ -141,9 +141,10 @@ func short(d time.Duration) string {
 	return s
 }
 
-// nameFormat is what keys and roles may be called. It leaves out all that means something in a path. The SDK's
+// nameFormat is what keys and roles may be called: an identity's alias, too, for templated policies, which often is an e-mail
+// address. It leaves out all that means something in a path, and @ in front, by which the command line reads a file. The SDK's
 // framework.GenericNameRegex would let a..b through, and any length.
-var nameFormat = regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`)
+var nameFormat = regexp.MustCompile(`^[A-Za-z0-9_-]+([.@][A-Za-z0-9_-]+)*$`)
 
 // CheckName checks the name of a key, a role or a session, given in field.
 func CheckName(field, name string) error {
@@ -151,7 +152,7 @@ func CheckName(field, name string) error {
 		return BadField(field, "is longer than %d characters; choose a shorter name", maxNameLength)
 	}
 	if !nameFormat.MatchString(name) {
-		return BadField(field, "must consist of letters, digits, _, - and single dots inside")
+		return BadField(field, "must consist of letters, digits, _ and -, with single dots and @ inside")
 	}
 	return nil
 }

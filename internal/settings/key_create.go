@@ -70,7 +70,11 @@ func (s *Store) certification(name string, changes Changes) (signingkey.Certific
 		FieldCommonName:     setText(FieldCommonName, &c.CommonName, maxCommonNameLength, false),
 		FieldCertificateTTL: setDuration(FieldCertificateTTL, &c.TTL, minCertificateTTL, MaxDuration),
 	})
-	setDefault(&c.CommonName, "workfront "+name)
+	commonName := "workfront " + name
+	if len(commonName) > maxCommonNameLength {
+		commonName = name
+	}
+	setDefault(&c.CommonName, commonName)
 	setDefault(&c.TTL, DefaultCertificateTTL)
 	return c, err
 }

@@ -81,7 +81,7 @@ func (s *Store) WriteRole(
 
 func (r *Role) change(changes Changes) error {
 	err := changes.apply(map[string]setter{
-		FieldUserID:       setText(FieldUserID, &r.UserID, maxIDLength, false),
+		FieldUserID:       setUserID(&r.UserID),
 		FieldKey:          setText(FieldKey, &r.Key, maxIDLength, false),
 		FieldTTL:          setDuration(FieldTTL, &r.TTL, 0, MaxDuration),
 		FieldMaxTTL:       setDuration(FieldMaxTTL, &r.MaxTTL, 0, MaxDuration),
@@ -101,14 +101,16 @@ func (r *Role) change(changes Changes) error {
 
 // roleWarnings is what is likely to be missing.
 func (s *Store) roleWarnings(ctx context.Context, storage logical.Storage, mount Mount, r *Role) ([]string, error) {
+	warnings := idWarnings(namedID{FieldUserID, r.UserID})
 	if r.Key != "" {
-		return s.KeyWarnings(ctx, storage, mount, r.Key)
+		ofKey, err := s.KeyWarnings(ctx, storage, mount, r.Key)
+		return append(warnings, ofKey...), err
 	}
 	if r.UserID != "" {
-		return []string{"The role sets user_id but no key. Workfront ties a public key to the user who added it, so the key of " +
-			"config works for this user only if the user has added its certificate, too."}, nil
+		warnings = append(warnings, "The role sets user_id but no key. Workfront ties a public key to the user who added it, so the key of "+
+			"config works for this user only if the user has added its certificate, too.")
 	}
-	return nil, nil
+	return warnings, nil
 }
 
 // RoleExists tells whether there is a role of that name, be it readable or not.
