@@ -42,8 +42,8 @@ func TestLeaseLife(t *testing.T) {
 		{name: "asked for more than config's ttl", session: 30 * time.Minute, settings: map[string]any{"ttl": "5m"}, asked: "10m", want: 10 * time.Minute, renewable: true},
 		{name: "asked in plain seconds", session: 30 * time.Minute, asked: "90", want: 90 * time.Second, renewable: true},
 		{name: "asked for more than the session", session: 30 * time.Minute, asked: "2h", want: 30*time.Minute - time.Second, warned: true},
-		{name: "asked for more than max_ttl", session: 30 * time.Minute, settings: map[string]any{"max_ttl": "2m"}, asked: "10m", want: 2 * time.Minute, renewable: true, warned: true},
-		{name: "max_ttl alone", session: 30 * time.Minute, settings: map[string]any{"max_ttl": "2m"}, want: 2 * time.Minute, renewable: true},
+		{name: "asked for more than max_ttl", session: 30 * time.Minute, settings: map[string]any{"max_ttl": "2m"}, asked: "10m", want: 2 * time.Minute, warned: true},
+		{name: "max_ttl alone", session: 30 * time.Minute, settings: map[string]any{"max_ttl": "2m"}, want: 2 * time.Minute},
 		{name: "the mount's default", session: 30 * time.Minute, mountTTL: "3m", want: 3 * time.Minute, renewable: true},
 		{name: "a session shorter than ttl", session: 20 * time.Second, settings: map[string]any{"ttl": "5m"}, want: 19 * time.Second},
 		{name: "an unstated end is assumed", session: 30 * time.Minute, expiresIn: unstated, settings: map[string]any{"session_ttl": "60s"}, want: 59 * time.Second},
@@ -98,14 +98,19 @@ func TestRenewalIsCapped(t *testing.T) {
 			w := startWorkfront(t, c.session)
 			m := lending(t, sharedVault(t), w, c.settings)
 			lease := m.token(t, "")
-			for range 2 { // what the first renewal stored must not widen the second
+			if _, err := m.root.Sys().Renew(lease.LeaseID, 20); err != nil { // what it stores must not widen the next
+				t.Fatalf("renew: %v", err)
+			}
+			for _, renewable := range []bool{true, false} { // a lease that reaches its limit cannot be made longer
 				renewed, err := m.root.Sys().Renew(lease.LeaseID, 3600)
-				if err != nil {
-					t.Fatalf("renew: %v", err)
+				if renewable != (err == nil) {
+					t.Fatalf("renew: %v, want it to be renewable: %t", err, renewable)
 				}
-				got := time.Duration(renewed.LeaseDuration) * time.Second
-				if got > c.want || got < c.want-5*time.Second {
-					t.Errorf("renewed for %s, want %s at most, and nearly that", got, c.want)
+				if renewable {
+					got := time.Duration(renewed.LeaseDuration) * time.Second
+					if got > c.want || got < c.want-5*time.Second || renewed.Renewable {
+						t.Errorf("renewed for %s, renewable %t; want %s at most, and nearly that, and false", got, renewed.Renewable, c.want)
+					}
 				}
 				if _, ends, _ := m.lookup(t, lease.LeaseID); ends.After(sessionEnd(t, lease)) {
 					t.Errorf("the lease ends at %s, after its session at %s", ends, sessionEnd(t, lease))

@@ -164,7 +164,7 @@ func TestDeletedRole(t *testing.T) {
 					t.Error("the deletion of the role ended a session that is lent out")
 				}
 				_, err := m.root.Sys().Renew(lease.LeaseID, 60)
-				wantError(t, err, 400, role, "was deleted")
+				wantError(t, err, 400, role, "has been deleted")
 			}
 			_, err := m.readRole(role)
 			wantError(t, err, 400, "does not exist")
