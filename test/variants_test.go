@@ -1,0 +1,248 @@
+//go:build e2e
+
+package test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"vault-plugin-secrets-workfront/internal/workfronttest"
+)
+
+// What Adobe's documentation, its OpenAPI document and public clients say of Workfront differs. Each of these tests is
+// about a Workfront that is one way or the other.
+
+// TestLogoutMethods: a session is logged out whichever method Workfront takes and however it refuses the other one, and
+// what worked is tried first the next time.
+func TestLogoutMethods(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name    string
+		methods workfronttest.LogoutMethods
+		refusal int
+		second  []string // the methods of the second logout
+	}{
+		{"both", workfronttest.LogoutBoth, 0, []string{"GET"}},
+		{"GET only", workfronttest.LogoutGET, 405, []string{"GET"}},
+		{"POST only, 405", workfronttest.LogoutPOST, 405, []string{"POST"}},
+		{"POST only, 404", workfronttest.LogoutPOST, 404, []string{"POST"}},
+		{"POST only, 400", workfronttest.LogoutPOST, 400, []string{"POST"}},
+		{"POST only, 410", workfronttest.LogoutPOST, 410, []string{"POST"}},
+		{"POST only, a page", workfronttest.LogoutPOST, 200, []string{"POST"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			w := startWorkfront(t, 0)
+			behave(w, func(b *behaviour) { b.LogoutMethods, b.LogoutRefusal = c.methods, c.refusal })
+			m := lending(t, sharedVault(t), w, nil)
+			first, second := m.token(t, ""), m.token(t, "")
+			m.revoke(t, first)
+			wantDead(t, w, first)
+			before := len(w.Requests())
+			m.revoke(t, second)
+			wantDead(t, w, second)
+			var methods []string
+			for _, r := range w.Requests()[before:] {
+				if r.Endpoint == workfronttest.EndpointLogout {
+					methods = append(methods, r.Method)
+				}
+			}
+			if fmt.Sprint(methods) != fmt.Sprint(c.second) {
+				t.Errorf("the second logout was tried by %q, want %q", methods, c.second)
+			}
+			m.wantEmptyLedger(t)
+			if checked := m.write(t, "check", nil).Data; checked["ok"] != true {
+				t.Errorf("check: %v; want ok", checked)
+			}
+		})
+	}
+}
+
+// deadSessions are the ways in which Workfront may say that it does not know a session.
+var deadSessions = []struct {
+	name   string
+	sign   workfronttest.DeadSession
+	status int
+}{
+	{"status alone", workfronttest.DeadByStatus, 401},
+	{"class and 401", workfronttest.DeadByClass, 401},
+	{"class and 200", workfronttest.DeadByClass, 200},
+	{"class and 400", workfronttest.DeadByClass, 400},
+	{"class and 500", workfronttest.DeadByClass, 500},
+	{"message and 200", workfronttest.DeadByMessage, 200},
+	{"message and 403", workfronttest.DeadByMessage, 403},
+	{"message and 500", workfronttest.DeadByMessage, 500},
+}
+
+// TestDeadSessionIsGone: a session that Workfront does not know any more is never left pending, and check recognises one.
+func TestDeadSessionIsGone(t *testing.T) {
+	t.Parallel()
+	for _, c := range deadSessions {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			w := startWorkfront(t, 0)
+			behave(w, func(b *behaviour) { b.DeadSession, b.DeadSessionStatus = c.sign, c.status })
+			m := lending(t, sharedVault(t), w, nil)
+			revoked, deleted := m.token(t, ""), m.token(t, "")
+			w.EndSession(accessToken(revoked))
+			m.revoke(t, revoked)
+			w.EndSession(accessToken(deleted))
+			m.delete(t, "sessions/"+sessionID(deleted))
+			m.revoke(t, deleted)
+			m.wantEmptyLedger(t)
+			if checked := m.write(t, "check", nil).Data; checked["ok"] != true {
+				t.Errorf("check: %v; want ok", checked)
+			}
+		})
+	}
+}
+
+// TestDeadSharedSessionIsReplaced: the check in the background recognises a dead session, too. It comes at once after a
+// start of the plugin.
+func TestDeadSharedSessionIsReplaced(t *testing.T) {
+	t.Parallel()
+	v := ownVault(t) // its plugin is reloaded
+	type broken struct {
+		*mount
+		w    *workfront
+		dead string
+	}
+	var all []broken
+	for _, c := range deadSessions {
+		w := startWorkfront(t, 0)
+		behave(w, func(b *behaviour) { b.DeadSession, b.DeadSessionStatus = c.sign, c.status })
+		m := withRoles(t, lending(t, v, w, nil))
+		dead := accessToken(m.roleToken(t, sharedRole))
+		w.EndSession(dead)
+		all = append(all, broken{m, w, dead})
+	}
+	all[0].reloadPlugin(t)
+	for i, b := range all {
+		t.Run(deadSessions[i].name, func(t *testing.T) {
+			eventually(t, 20*time.Second, func() error {
+				if lease := b.roleToken(t, sharedRole); accessToken(lease) == b.dead {
+					return errors.New("the dead session is still handed out")
+				}
+				return nil
+			})
+			b.revokeAll(t)
+			b.wantAllGone(t, b.w)
+		})
+	}
+}
+
+// TestRefusalForms: in whichever form a refusal comes, the reader is told what it says, if it says anything.
+func TestRefusalForms(t *testing.T) {
+	t.Parallel()
+	wrongs := []struct {
+		name    string
+		setting map[string]any
+		code    string
+	}{
+		{"client_secret", field("client_secret", canaryMark+"wrong"), "invalid_client"},
+		{"customer_id", field("customer_id", "wrong"), "invalid_grant"},
+	}
+	for _, form := range []workfronttest.RefusalForm{
+		workfronttest.RefusalOAuthService, workfronttest.RefusalRFC6749, workfronttest.RefusalAPI, workfronttest.RefusalMessage,
+	} {
+		t.Run(string(form), func(t *testing.T) {
+			t.Parallel()
+			w := startWorkfront(t, 0)
+			m := lending(t, sharedVault(t), w, nil)
+			for _, dressed := range []bool{false, true} {
+				for _, tells := range []bool{false, true} {
+					behave(w, func(b *behaviour) {
+						b.RefusalForm, b.TellReasons = form, tells
+						b.ErrorsAsHTML, b.ByteOrderMark = dressed, dressed
+					})
+					for _, wrong := range wrongs {
+						m.configure(t, w, wrong.setting)
+						_, err := m.readToken("")
+						wantError(t, err, http.StatusBadRequest, "refused")
+						if got := strings.Contains(fmt.Sprint(err), wrong.code); got != tells {
+							t.Errorf("wrong %s, told %t, dressed %t: the code is in the error: %t: %v", wrong.name, tells, dressed, got, err)
+						}
+					}
+					m.configure(t, w, nil)
+					lease := m.token(t, "") // what is no refusal may begin with a byte order mark as well
+					m.revoke(t, lease)
+					wantDead(t, w, lease)
+				}
+			}
+			m.wantEmptyLedger(t)
+		})
+	}
+}
+
+// TestRetiredVersion: tokens are still issued, and what needs the API says which setting is to blame.
+func TestRetiredVersion(t *testing.T) {
+	t.Parallel()
+	w := startWorkfront(t, 0)
+	m := lending(t, sharedVault(t), w, nil)
+	old := m.token(t, "")
+	behave(w, func(b *behaviour) { b.RetiredVersions = []string{"v22.0"} })
+	checked := m.write(t, "check", nil).Data
+	if text := fmt.Sprint(checked["causes"]); checked["ok"] != false || checked["failed_step"] != "7_call_as_user" || !strings.Contains(text, "api_version") {
+		t.Errorf("check: %v; want the call to fail, and api_version as its cause", checked)
+	}
+	m.revoke(t, old) // with the version that it pins
+	if read := m.read(t, "sessions/"+sessionID(old)); read["state"] != "logout_pending" {
+		t.Errorf("the session is %v, want logout_pending", read)
+	}
+	if _, err := m.patch(map[string]any{"api_version": "v21.0", "verify_connection": true}); err != nil {
+		t.Errorf("patch: %v", err)
+	}
+	lease := m.token(t, "")
+	m.revoke(t, lease)
+	if w.SessionAlive(accessToken(lease)) {
+		t.Error("the session lives after its lease was revoked")
+	}
+	w.ExpireSessions()
+	if err := m.root.Sys().Unmount(m.path); err != nil {
+		t.Errorf("disable: %v", err)
+	}
+}
+
+// TestIdleSessions: a session that nobody used has expired long before its stated end. Nothing is left pending, and a
+// shared one is replaced; one that is used lives on.
+func TestIdleSessions(t *testing.T) {
+	t.Parallel()
+	clock := workfronttest.NewClock()
+	w := startWorkfrontAt(t, 8*time.Hour, clock.Now)
+	stated := "28800"
+	advance := func(by, sum time.Duration) {
+		clock.Advance(by)
+		behave(w, func(b *behaviour) {
+			b.SessionIdle, b.ExpiresIn = 15*time.Minute, &stated
+			b.ClockOffset = -sum // JWTs are as fresh as ever
+		})
+	}
+	advance(0, 0)
+	m := withRoles(t, lending(t, ownVault(t), w, map[string]any{"ttl": "1h"}))
+	unused, used, shared := m.token(t, ""), m.token(t, ""), m.roleToken(t, sharedRole)
+	advance(14*time.Minute, 14*time.Minute)
+	if status, _ := w.call(t, accessToken(used)); status != http.StatusOK {
+		t.Errorf("the session is answered with %d, want 200", status)
+	}
+	advance(2*time.Minute, 16*time.Minute)
+	if w.SessionAlive(accessToken(unused)) || !w.SessionAlive(accessToken(used)) || w.SessionAlive(accessToken(shared)) {
+		t.Fatal("the stand-in is not as the test needs it")
+	}
+	m.revoke(t, unused)
+	m.reloadPlugin(t) // so that the shared session is checked at once
+	eventually(t, 20*time.Second, func() error {
+		if lease := m.roleToken(t, sharedRole); !w.SessionAlive(accessToken(lease)) {
+			return errors.New("the dead session is still handed out")
+		}
+		return nil
+	})
+	m.revoke(t, used)
+	wantDead(t, w, used)
+	m.revokeAll(t)
+	m.wantAllGone(t, w)
+	m.wantEmptyLedger(t)
+}
