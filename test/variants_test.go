@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -245,4 +247,67 @@ func TestIdleSessions(t *testing.T) {
 	m.revokeAll(t)
 	m.wantAllGone(t, w)
 	m.wantEmptyLedger(t)
+}
+
+// TestCustomersLimit: Workfront lets a customer have ten calls at a time. Many more readers than that all get their tokens,
+// also while other integrations of the customer use some of the ten, and so do those who give them back meanwhile.
+func TestCustomersLimit(t *testing.T) {
+	t.Parallel()
+	const limit, reads, clients = 10, 80, 40
+	for _, c := range []struct {
+		name   string
+		others int // calls that other integrations have under way all the time
+	}{
+		{"alone", 0},
+		{"besides others", 4},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := startWorkfront(t, 0)
+			behave(w, func(b *behaviour) { b.MaxCalls, b.ExchangeDelay = limit, 100*time.Millisecond })
+			m := lending(t, sharedVault(t), w, nil)
+			defer w.occupy(t, c.others)()
+
+			var slowest atomic.Int64
+			inParallel(t, reads, clients, func(int) error {
+				began := time.Now()
+				lease, err := m.readToken("")
+				took := int64(time.Since(began))
+				for before := slowest.Load(); took > before && !slowest.CompareAndSwap(before, took); before = slowest.Load() {
+				}
+				if err != nil {
+					return err
+				}
+				if lease == nil || !w.SessionAlive(accessToken(lease)) {
+					return errors.New("the token is no living session")
+				}
+				return m.tryRevoke(lease)
+			})
+			s := w.Stats()
+			if s.Started != reads || s.LoggedOut != reads {
+				t.Errorf("%d sessions were started and %d logged out, want %d of each", s.Started, s.LoggedOut, reads)
+			}
+			if c.others == 0 && (s.TooManyCalls > 0 || s.PeakCalls > 8) {
+				t.Errorf("%d calls were under way at a time, and %d too many, want 8 at most, and none", s.PeakCalls, s.TooManyCalls)
+			}
+			measured("%s: %d reads by %d clients, a limit of %d calls: the slowest took %s, %d calls got a 429, %d were under way at most",
+				t.Name(), reads, clients, limit, time.Duration(slowest.Load()).Round(time.Millisecond), s.TooManyCalls, s.PeakCalls)
+		})
+	}
+}
+
+// occupy has calls of another integration under way until the returned function is called.
+func (w *workfront) occupy(t *testing.T, n int) (release func()) {
+	t.Helper()
+	remove := w.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointAPI, Hang: workfronttest.HangBeforeHandling})
+	var calls sync.WaitGroup
+	for range n {
+		calls.Go(func() { w.call(t, workfronttest.NewID()) })
+	}
+	eventually(t, 10*time.Second, func() error {
+		if got := w.Stats().CallsUnderWay; got != n {
+			return fmt.Errorf("%d calls are under way, want %d", got, n)
+		}
+		return nil
+	})
+	return func() { remove(); calls.Wait() }
 }

@@ -140,6 +140,7 @@ func TestSessionExpiry(t *testing.T) {
 // Many exchanges and logouts at once: nothing is counted twice, and of two logouts one wins.
 func TestConcurrency(t *testing.T) {
 	f := newFixture(t, Options{})
+	f.SetBehaviour(Behaviour{}) // without a limit
 	const clients, rounds = 8, 10
 	round := func() error {
 		got, err := f.tryExchange()

@@ -102,9 +102,15 @@ const (
 	DeadByStatus  DeadSession = "status"  // neither, so the status has to be 401
 )
 
-// DefaultBehaviour is what a Server starts with: the true expires_in, and a refresh token, which a client must drop.
+// customersLimit was documented until 2024-06: "each customer is limited to 10 concurrent API threads" (api-basics).
+const customersLimit = 10
+
+// DefaultBehaviour is what a Server starts with: the true expires_in, a refresh token, which a client must drop, and the
+// limit of calls at a time that was documented.
 func DefaultBehaviour() Behaviour {
-	return Behaviour{RefreshToken: true, RetiredVersions: []string{"v14.0", "v15.0", "v16.0"}}
+	return Behaviour{
+		RefreshToken: true, MaxCalls: customersLimit, RetiredVersions: []string{"v14.0", "v15.0", "v16.0"},
+	}
 }
 
 var versionForm = regexp.MustCompile(`^v[0-9]+\.[0-9]+$`)

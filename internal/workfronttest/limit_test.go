@@ -65,6 +65,15 @@ func TestMaxCalls(t *testing.T) {
 	f.wantStats(Stats{Exchanges: limit + 2, Started: limit + 1, Alive: limit + 1, TooManyCalls: len(tests)})
 }
 
+// The limit is the one that was documented.
+func TestDefaultLimit(t *testing.T) {
+	f := newFixture(t, Options{})
+	defer f.occupy(10)()
+	if got := f.call("GET", searchPath, NewID()); got.status != 429 {
+		t.Errorf("the eleventh call: got %d, want 429", got.status)
+	}
+}
+
 func TestRetryAfter(t *testing.T) {
 	f := newFixture(t, Options{})
 	f.SetBehaviour(Behaviour{MaxCalls: 1, RetryAfter: 7 * time.Second})

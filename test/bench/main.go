@@ -166,6 +166,9 @@ func (b *bench) prepare(noopBinary, simulatorDir string) error {
 	if b.sim, err = findSimulator(simulatorDir); err != nil {
 		return fmt.Errorf("find the simulator: %w", err)
 	}
+	if err := b.sim.exchangesTake(0); err != nil {
+		return err
+	}
 	return b.sim.addPublicKey(b.publicPEM)
 }
 
