@@ -8,8 +8,9 @@ import (
 
 // Errors of a certificate, put behind what names it.
 var (
-	errNegativeSerial = errors.New("has a negative serial number, which RFC 5280 forbids; have the certificate issued again")
-	errNoCertificate  = errors.New("holds no readable certificate; copy the file again, whole")
+	errNegativeSerial = errors.New("has a negative serial number, which RFC 5280 forbids; have the certificate " +
+		"issued again")
+	errNoCertificate = errors.New("holds no readable certificate; copy the file again, whole")
 )
 
 // ParseCertificate reads the certificate in a block of Kind Certificate or TrustedCertificate. Its errors are put

@@ -83,7 +83,8 @@ func TestParseCertificate(t *testing.T) {
 	if _, err := x509.ParseCertificate(v1); err == nil {
 		t.Fatal("x509 reads negative serial numbers, so it need not be said that they are refused")
 	}
-	for name, der := range map[string][]byte{"version 3": negative(), "version 1": v1} {
+	smallest := []byte(strings.Replace(string(negative()), "\x02\x03\xff", "\x02\x03\x80", 1))
+	for name, der := range map[string][]byte{"version 3": negative(), "version 1": v1, "the smallest of its length": smallest} {
 		_, err := pemtext.ParseCertificate(pemtext.Block{Kind: pemtext.Certificate, DER: der})
 		if err == nil || !strings.Contains(err.Error(), "negative serial number") {
 			t.Errorf("%s: got %v, want it to say what is wrong", name, err)

@@ -2,6 +2,7 @@ package pemtext
 
 import (
 	"encoding/base64"
+	"encoding/hex"
 	"strings"
 	"unicode"
 )
@@ -48,25 +49,13 @@ func unescape(runes []rune, i int) (rune, int) {
 		return next, i + 1
 	case 'u': // and some the +, as \u002B
 		if i+5 < len(runes) {
-			if r := hex(runes[i+2 : i+6]); r > 0 && r < unicode.MaxASCII && r != '\\' {
-				return r, i + 5
+			code, err := hex.DecodeString(string(runes[i+2 : i+6]))
+			if err == nil && code[0] == 0 && code[1] < unicode.MaxASCII && code[1] != '\\' {
+				return rune(code[1]), i + 5
 			}
 		}
 	}
 	return '\\', i
-}
-
-// hex returns the character of a \u escape, or -1.
-func hex(digits []rune) rune {
-	var r rune
-	for _, d := range digits {
-		n := strings.IndexRune("0123456789abcdef", unicode.ToLower(d))
-		if n < 0 {
-			return -1
-		}
-		r = r<<4 | rune(n)
-	}
-	return r
 }
 
 // decodeBase64 decodes cleaned text that holds base64 and white space alone. Padding may be missing: it is lost easily,

@@ -105,15 +105,13 @@ func utf16LE(text string) string {
 }
 
 // shell runs a command line in dir, as an operator does.
-func shell(t *testing.T, dir, line string) string {
+func shell(t *testing.T, dir, line string) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "sh", "-c", line)
 	cmd.Dir = dir
-	out, err := cmd.CombinedOutput()
-	if err != nil {
+	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v\n%s", line, err, out)
 	}
-	return string(out)
 }
 
 // checkSilence fails if err repeats any twelve characters in a row of text, but for lines that begin or end a block: they

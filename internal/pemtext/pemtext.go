@@ -19,7 +19,8 @@ var ErrNotPEM = errors.New("is not PEM; give the text of the file, from its ----
 	"for example with @file on the command line")
 
 // errCutOff stands for base64 that begins as every key and certificate does, and is none.
-var errCutOff = errors.New("is base64 without a -----BEGIN and an -----END line, and damaged; copy the file again, whole")
+var errCutOff = errors.New("is base64 without a -----BEGIN and an -----END line, and damaged; copy the file again, " +
+	"whole")
 
 // Block is one key, certificate or other object of a text.
 type Block struct {

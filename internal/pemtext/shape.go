@@ -94,8 +94,8 @@ func shape(content []byte) string {
 
 func letter(e asn1.RawValue) byte {
 	switch {
-	case e.Class == asn1.ClassContextSpecific && e.Tag < 10:
-		return '0' + byte(e.Tag)
+	case e.Class == asn1.ClassContextSpecific && e.Tag == 0:
+		return '0'
 	case e.Class != asn1.ClassUniversal:
 		return '-'
 	case e.Tag == asn1.TagInteger:
