@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -51,7 +52,11 @@ func upgrade(t *testing.T, s *survivors, leader *vaultServer) {
 	if got := s.at(leader).read(t, "info")["version"]; got == nextVersion {
 		t.Error("the new version runs before the reload")
 	}
-	leader.cli(t, "plugin", "reload", "-type=secret", "-plugin="+pluginName, "-scope=global")
+	reload := []string{"plugin", "reload", "-type=secret", "-plugin=" + pluginName, "-scope=global"}
+	if leader.IsOpenBao() { // its reload knows no type
+		reload = slices.Delete(reload, 2, 3)
+	}
+	leader.cli(t, reload...)
 	s.version = nextVersion
 	eventually(t, 30*time.Second, func() error {
 		if got := s.at(leader).read(t, "info")["version"]; got != nextVersion {

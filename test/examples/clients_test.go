@@ -202,7 +202,8 @@ func clientFails(t *testing.T, r *rig, name, token string) {
 
 // clientRenews waits until the lease was renewed: Vault says when.
 func clientRenews(t *testing.T, r *rig, name, token string) {
-	r.write(t, "workfront/roles/reports", map[string]any{"ttl": "3s", "max_ttl": "10m"})
+	// Long enough for a busy machine to be in time with the renewal.
+	r.write(t, "workfront/roles/reports", map[string]any{"ttl": "20s", "max_ttl": "10m"})
 	before := r.workfront.Stats().Started
 	c := r.startClient(t, name, token)
 	eventually(t, func() error {

@@ -14,8 +14,13 @@ import (
 // need something that is not here, such as systemd or a Kubernetes.)
 func blocks(t *testing.T, folder string) []string {
 	t.Helper()
+	return blocksOf(t, example(t, folder+"/README.md"))
+}
+
+// blocksOf are the blocks of a page's text.
+func blocksOf(t *testing.T, rest string) []string {
+	t.Helper()
 	var found []string
-	rest := example(t, folder+"/README.md")
 	for {
 		_, after, more := strings.Cut(rest, "\n```sh\n")
 		if !more {
@@ -23,7 +28,7 @@ func blocks(t *testing.T, folder string) []string {
 		}
 		block, after, closed := strings.Cut(after, "\n```\n")
 		if !closed {
-			t.Fatalf("%s/README.md: a block of commands is not closed", folder)
+			t.Fatal("a block of commands is not closed")
 		}
 		found = append(found, block)
 		rest = after
@@ -32,19 +37,19 @@ func blocks(t *testing.T, folder string) []string {
 
 // page runs the commands of an example's page, one block after the other, in a copy of its folder.
 type page struct {
-	rig    *rig
-	folder string
-	dir    string   // the copy
-	left   []string // blocks that were not run yet
-	env    []string
-	swap   *strings.Replacer // paths of a real machine for those of the test
+	rig  *rig
+	name string   // of its file
+	dir  string   // the copy
+	left []string // blocks that were not run yet
+	env  []string
+	swap *strings.Replacer // paths of a real machine for those of the test
 }
 
 // openPage copies an example's files. Pairs are strings of the commands and files, and what stands for them in the test.
 func (r *rig) openPage(t *testing.T, folder string, pairs ...string) *page {
 	t.Helper()
-	p := &page{rig: r, folder: folder, dir: r.path("page-" + filepath.Base(folder)), left: blocks(t, folder)}
-	p.swap = strings.NewReplacer(pairs...)
+	p := r.newPage(t, folder+"/README.md", blocks(t, folder), pairs...)
+	p.dir = r.path("page-" + filepath.Base(folder))
 	source := exampleDir(t, folder)
 	err := filepath.WalkDir(source, func(path string, entry os.DirEntry, err error) error {
 		if err != nil {
@@ -77,11 +82,17 @@ func (r *rig) openPage(t *testing.T, folder string, pairs ...string) *page {
 	return p
 }
 
+// newPage is a page without files.
+func (r *rig) newPage(t *testing.T, name string, blocks []string, pairs ...string) *page {
+	t.Helper()
+	return &page{rig: r, name: name, dir: r.dir, left: blocks, swap: strings.NewReplacer(pairs...)}
+}
+
 // next runs the next block, which has to hold this text, and returns what it printed.
 func (p *page) next(t *testing.T, holds string) string {
 	t.Helper()
 	if len(p.left) == 0 || !strings.Contains(p.left[0], holds) {
-		t.Fatalf("%s/README.md: the next block should hold %q: %q", p.folder, holds, p.left)
+		t.Fatalf("%s: the next block should hold %q: %q", p.name, holds, p.left)
 	}
 	block := p.left[0]
 	p.left = p.left[1:]
@@ -105,6 +116,6 @@ func (p *page) command(t *testing.T, name string, args ...string) *exec.Cmd {
 func (p *page) end(t *testing.T) {
 	t.Helper()
 	for _, block := range p.left {
-		t.Errorf("%s/README.md: nothing runs this block:\n%s", p.folder, block)
+		t.Errorf("%s: nothing runs this block:\n%s", p.name, block)
 	}
 }

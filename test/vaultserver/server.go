@@ -1,4 +1,4 @@
-// Package vaultserver runs real Vault servers as processes: for the end-to-end tests, the soak and the benchmark.
+// Package vaultserver runs real Vault or OpenBao servers as processes: for the end-to-end tests, the soak and the benchmark.
 package vaultserver
 
 import (
@@ -9,7 +9,9 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -18,7 +20,7 @@ import (
 
 // Options say which server to start. Those down to LogLevel are required.
 type Options struct {
-	Binary     string // of Vault
+	Binary     string // of Vault or OpenBao
 	Dir        string // for its configuration, log and socket; exists
 	PluginDir  string // no symbolic link: Vault refuses that
 	LogLevel   string // of Vault and its plugins
@@ -36,6 +38,7 @@ type Server struct {
 	UnsealKey string
 
 	options Options
+	openBao bool
 	process atomic.Pointer[process]
 }
 
@@ -49,19 +52,34 @@ func Start(o Options) (*Server, error) {
 		}
 		*path = absolute
 	}
+	var err error
+	if s.openBao, err = isOpenBao(s.options.Binary); err != nil {
+		return nil, err
+	}
 	if err := os.WriteFile(s.configFile(), []byte(s.config()), 0o600); err != nil {
 		return nil, err
 	}
 	if err := s.run(); err != nil {
 		return nil, err
 	}
-	var err error
 	if s.Root, err = s.NewClient(""); err != nil {
 		s.Kill()
 		return nil, err
 	}
 	return s, nil
 }
+
+// isOpenBao asks the binary.
+func isOpenBao(binary string) (bool, error) {
+	out, err := exec.Command(binary, "version").Output()
+	if err != nil {
+		return false, fmt.Errorf("%s version: %w", binary, err)
+	}
+	return strings.HasPrefix(string(out), "OpenBao"), nil
+}
+
+// IsOpenBao tells OpenBao from Vault, for what differs between them.
+func (s *Server) IsOpenBao() bool { return s.openBao }
 
 // config is the server's configuration. Alone, it listens on a socket in its directory: free ports can be taken by others
 // before Vault is.
@@ -81,6 +99,16 @@ telemetry {
   usage_gauge_period = "none"
 }
 `
+	}
+	if s.openBao {
+		text += fmt.Sprintf(`
+audit "file" "file" {
+  options = {
+    file_path = %q
+    log_raw = "false"
+  }
+}
+`, auditName)
 	}
 	if o.Raft != nil {
 		return text + o.Raft.config(o.Dir)
@@ -141,8 +169,11 @@ func (s *Server) WaitActive(limit time.Duration) error {
 }
 
 // EnableAudit has requests logged in AuditFile. In a cluster it does so for all nodes: the setting is the same for them, and
-// each takes its own working directory.
+// each takes its own working directory. OpenBao takes audit devices from its configuration alone, where config declares it.
 func (s *Server) EnableAudit() error {
+	if s.openBao {
+		return nil
+	}
 	return s.Root.Sys().EnableAuditWithOptions("file", &api.EnableAuditOptions{
 		Type:    "file",
 		Options: map[string]string{"file_path": auditName, "log_raw": "false"},
