@@ -147,8 +147,8 @@ func orNothing(resp *logical.Response) *logical.Response {
 	return resp
 }
 
-// clean runs before the backend is unloaded. Vault taints a mount before it disables it, but not to seal, to step down or to
-// reload the plugin. (One that could not be disabled stays tainted.)
+// clean runs before the backend is unloaded. Vault taints a mount before it disables it, but not to seal, to step
+// down or to reload the plugin. (One that could not be disabled stays tainted.)
 func (b *backend) clean(ctx context.Context) {
 	b.broker.Close(ctx, b.storage, b.System().Tainted())
 }
@@ -171,8 +171,8 @@ func (b *backend) invalidate(_ context.Context, key string) {
 	b.broker.Invalidate(key)
 }
 
-// watchExpiry tells operators once a day of the keys in use whose certificates expire soon or have expired, and of settings that
-// cannot be read.
+// watchExpiry tells operators once a day of the keys in use whose certificates expire soon or have expired, and of
+// settings that cannot be read.
 func (b *backend) watchExpiry(ctx context.Context, storage logical.Storage) error {
 	found, err := b.settings.WatchExpiry(ctx, storage)
 	for _, e := range found.Expiring {
@@ -186,13 +186,13 @@ func (b *backend) watchExpiry(ctx context.Context, storage logical.Storage) erro
 }
 
 const backendHelp = `
-The Workfront secrets engine lends out short-lived Adobe Workfront sessions.
+The Workfront secrets engine issues short-lived Adobe Workfront sessions.
 
 It keeps the client secret and the RSA private key of a Workfront OAuth2
 application (a "Machine to Machine Application") in Vault. Reading "token"
 signs a JWT, exchanges it at Workfront and returns the access token, which is a
-Workfront session, under a Vault lease. When the lease ends, the session is
-logged out at Workfront. No client ever holds the client secret, the private
+Workfront session, under a Vault lease. When the lease expires or is revoked,
+the session is logged out at Workfront. No client ever holds the client secret, the private
 key or the JWT.
 
 To set it up: generate a key at "keys/default/generate", upload its certificate

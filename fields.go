@@ -44,8 +44,8 @@ const (
 	fieldVersion     = "version"
 )
 
-// checkTypes checks that what was sent for a path can be read as what its fields are. The framework would do it, too, but it
-// quotes the value, which may be a secret, and leaves it at the words of the parser.
+// checkTypes checks that what was sent for a path can be read as what its fields are. The framework would do it, too,
+// but it quotes the value, which may be a secret, and leaves it at the words of the parser.
 func checkTypes(fields map[string]*framework.FieldSchema, data map[string]any) error {
 	for _, name := range slices.Sorted(maps.Keys(data)) {
 		schema, known := fields[name]
@@ -74,7 +74,8 @@ func checkTypes(fields map[string]*framework.FieldSchema, data map[string]any) e
 	return nil
 }
 
-// decode returns the fields of settings that a request holds. Only a patch may hold null, as JSON merge patch has it (RFC 7396).
+// decode returns the fields of settings that a request holds. Only a patch may hold null, as JSON merge patch has it
+// (RFC 7396).
 func decode(req *logical.Request, d *framework.FieldData) (settings.Changes, error) {
 	changes := settings.Changes{}
 	for _, name := range slices.Sorted(maps.Keys(d.Schema)) {

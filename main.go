@@ -1,5 +1,5 @@
-// Command vault-plugin-secrets-workfront is a secrets engine for HashiCorp Vault that issues short-lived Adobe Workfront
-// sessions. Vault starts it; it is of no use by itself.
+// Command vault-plugin-secrets-workfront is a secrets engine for HashiCorp Vault that issues short-lived Adobe
+// Workfront sessions. Vault starts it; it is of no use by itself.
 package main
 
 import (
@@ -38,8 +38,8 @@ Any other flags are Vault's.
 
 // run returns the exit code of the process.
 func run(args []string, stdout, stderr io.Writer) int {
-	// net/http writes what a server sends beyond its answer to Go's standard log, and so into Vault's. It may be an echo of
-	// the client secret. A few lines of go-plugin are lost with it.
+	// net/http writes what a server sends beyond its answer to Go's standard log, and so into Vault's. It may be an echo
+	// of the client secret. A few lines of go-plugin are lost with it.
 	log.SetOutput(io.Discard)
 	meta := &api.PluginAPIClientMeta{}
 	flags := meta.FlagSet() // those by which Vault hands over certificates

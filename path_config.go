@@ -29,7 +29,7 @@ func (b *backend) pathConfig() *framework.Path {
 			logical.UpdateOperation: write,
 			logical.PatchOperation: &framework.PathOperation{
 				Callback:                    b.writeConfig,
-				Summary:                     "Change some settings; null puts the default of a field back.",
+				Summary:                     "Change some settings; null resets a field to its default.",
 				Responses:                   written("Stored. Fields that were not sent keep their values."),
 				ForwardPerformanceStandby:   true,
 				ForwardPerformanceSecondary: true,
@@ -76,8 +76,9 @@ func configFields() map[string]*framework.FieldSchema {
 			DisplayAttrs: &framework.DisplayAttributes{Name: "Customer ID"},
 		},
 		settings.FieldUserID: {
-			Type:         framework.TypeString,
-			Description:  "ID of the Workfront user whose session is lent out: the one who added the public key. It becomes the subject of the JWT.",
+			Type: framework.TypeString,
+			Description: "ID of the Workfront user whose session is issued: the one who added the public key. " +
+				"It becomes the subject of the JWT.",
 			DisplayAttrs: &framework.DisplayAttributes{Name: "User ID"},
 		},
 		settings.FieldKey: {
@@ -88,12 +89,12 @@ func configFields() map[string]*framework.FieldSchema {
 		},
 		settings.FieldTTL: {
 			Type:         framework.TypeDurationSecond,
-			Description:  "Life of a lease, if the reader asks for none. 0 is the mount's default. A lease never outlives its session.",
+			Description:  "Default lease TTL. 0 is the mount's default. A lease never outlives its session.",
 			DisplayAttrs: &framework.DisplayAttributes{Name: "Lease TTL"},
 		},
 		settings.FieldMaxTTL: {
 			Type:         framework.TypeDurationSecond,
-			Description:  "Longest life of a lease, renewals included. 0 is the mount's maximum.",
+			Description:  "Maximum lease TTL, renewals included. 0 is the mount's maximum.",
 			DisplayAttrs: &framework.DisplayAttributes{Name: "Maximum lease TTL"},
 		},
 		settings.FieldShareSession: {
@@ -103,7 +104,7 @@ func configFields() map[string]*framework.FieldSchema {
 		},
 		settings.FieldJWTTTL: {
 			Type:         framework.TypeDurationSecond,
-			Description:  "Life of the signed JWT, between 30s and 10m.",
+			Description:  "Lifetime of the signed JWT, between 30s and 10m.",
 			Default:      int(settings.DefaultJWTTTL.Seconds()),
 			DisplayAttrs: &framework.DisplayAttributes{Name: "JWT TTL"},
 		},
@@ -236,13 +237,13 @@ const (
 	configSynopsis    = `Configure the connection to Workfront and the defaults of every token.`
 	configDescription = `
 Holds the OAuth2 application's client credentials, the user whose session is
-lent out, the signing key, and the limits of leases.
+issued, the signing key, and the limits of leases.
 
   $ vault write workfront/config base_url=https://acme.my.workfront.com \
       client_id=... client_secret=... customer_id=... user_id=...
 
-A field that is not sent keeps its value. To put a default back, patch the field
-with null:
+A field that is not sent keeps its value. To reset a field to its default, patch
+it with null:
 
   $ echo '{"ttl": null}' | vault patch workfront/config -
 
@@ -250,13 +251,12 @@ The client secret is never returned. A change of base_url, ca_cert or
 allow_custom_host decides where it is sent, and therefore has to bring
 client_secret along in the same request.
 
-What it says of user_id, key, ttl, max_ttl and share_session are the defaults of
-every role, too.
+Roles inherit user_id, key, ttl, max_ttl and share_session where they do not set
+them.
 
 With verify_connection=true the new settings, with config's own user and key,
 are proven by a real exchange and logout first, and stored only if that works.
 
-Deleting the configuration ends no session that is lent out: leases stay
-revocable.
+Deleting the configuration ends no issued session: leases stay revocable.
 `
 )

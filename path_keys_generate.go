@@ -24,9 +24,9 @@ func (b *backend) pathKeysGenerate() *framework.Path {
 		DisplayAttrs: &framework.DisplayAttributes{OperationPrefix: operationPrefix, OperationVerb: "generate", OperationSuffix: "key"},
 		Fields:       fields,
 		Operations: map[logical.Operation]framework.OperationHandler{
-			logical.UpdateOperation: keyWrite(b.generateKey, "Make an RSA key pair and a self-signed certificate inside Vault."),
+			logical.UpdateOperation: keyWrite(b.generateKey, "Generate an RSA key pair and a self-signed certificate inside Vault."),
 		},
-		HelpSynopsis:    `Make an RSA key pair and a self-signed certificate inside Vault.`,
+		HelpSynopsis:    `Generate an RSA key pair and a self-signed certificate inside Vault.`,
 		HelpDescription: generateDescription,
 	}
 }
@@ -65,9 +65,9 @@ func (b *backend) generateKey(ctx context.Context, req *logical.Request, d *fram
 }
 
 const generateDescription = `
-The private key is made in Vault and never leaves it. Upload the certificate in
+The private key is generated in Vault and never leaves it. Upload the certificate in
 the answer to the OAuth2 application in Workfront (Public Keys > Add a public
-key), signed in as the user whose session is to be lent out.
+key), signed in as the user whose session is to be issued.
 
   $ vault write -f workfront/keys/default/generate
 

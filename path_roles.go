@@ -47,10 +47,10 @@ func (b *backend) pathRoles() *framework.Path {
 		Operations: map[logical.Operation]framework.OperationHandler{
 			logical.CreateOperation: create,
 			logical.UpdateOperation: create,
-			logical.PatchOperation:  write(b.writeRole, "Change some fields of a role; null has config decide again."),
+			logical.PatchOperation:  write(b.writeRole, "Change some fields of a role; null has the field inherit from config again."),
 			logical.ReadOperation: &framework.PathOperation{
 				Callback:  b.readRole,
-				Summary:   "Read a role: what it says itself, without what config gives.",
+				Summary:   "Read a role: what it sets itself, without what it inherits from config.",
 				Responses: ok("The role.", roleAnswerFields()),
 			},
 			logical.DeleteOperation: &framework.PathOperation{
@@ -76,7 +76,7 @@ func roleFields() map[string]*framework.FieldSchema {
 		},
 		settings.FieldUserID: {
 			Type:         framework.TypeString,
-			Description:  "ID of the Workfront user whose session is lent out. Such a role usually needs a key that this user added.",
+			Description:  "ID of the Workfront user whose session is issued. Such a role usually needs a key that this user added.",
 			DisplayAttrs: &framework.DisplayAttributes{Name: "User ID"},
 		},
 		settings.FieldKey: {
@@ -86,12 +86,12 @@ func roleFields() map[string]*framework.FieldSchema {
 		},
 		settings.FieldTTL: {
 			Type:         framework.TypeDurationSecond,
-			Description:  "Life of a lease, if the reader asks for none. 0 is what config says.",
+			Description:  "Default lease TTL. 0 inherits from config.",
 			DisplayAttrs: &framework.DisplayAttributes{Name: "Lease TTL"},
 		},
 		settings.FieldMaxTTL: {
 			Type:         framework.TypeDurationSecond,
-			Description:  "Longest life of a lease, renewals included. 0 is what config says.",
+			Description:  "Maximum lease TTL, renewals included. 0 inherits from config.",
 			DisplayAttrs: &framework.DisplayAttributes{Name: "Maximum lease TTL"},
 		},
 		settings.FieldShareSession: {
@@ -197,15 +197,15 @@ A role is one consumer: whose session it gets, for how long, shared or not.
 	roleDescription = `
 A role is one consumer: whose session it gets (user_id and key), for how long
 (ttl and max_ttl), and whether all of its readers share one session
-(share_session). What a role leaves out, config gives. Policies are written for
+(share_session). Unset role fields inherit from config. Policies are written for
 the path token/:role.
 
   $ vault write workfront/roles/reports ttl=10m share_session=true
 
-A field that is not sent keeps its value. To have config decide again, patch the
+A field that is not sent keeps its value. To inherit from config again, patch the
 field with null: echo '{"ttl": null}' | vault patch workfront/roles/reports -
-A read shows what the role says itself: an empty field, 0 or a share_session
-that is left out stand for what config says.
+A read shows what the role sets itself: an empty field, 0 or a share_session
+that is left out inherit from config.
 
 When a role is deleted, its leases can be revoked, but not renewed any more.
 `

@@ -142,7 +142,8 @@ func (b *backend) issueToken(ctx context.Context, req *logical.Request, d *frame
 	if s.MaxTTL > 0 {
 		resp.Secret.MaxTTL = min(left, s.MaxTTL)
 	}
-	// Only if a renewal can make it longer. Vault Agent renews what is renewable to its very end, and reads anew only then.
+	// Only if a renewal can make it longer. Vault Agent renews what is renewable to its very end, and reads anew only
+	// then.
 	resp.Secret.Renewable = ttl < min(resp.Secret.MaxTTL, b.System().MaxLeaseTTL())
 	if asked > 0 { // Whoever asked for nothing got what there is.
 		for _, w := range warnings {

@@ -10,8 +10,8 @@ import (
 	"vault-plugin-secrets-workfront/internal/settings"
 )
 
-// unshare ends what the readers of a role shared and nobody leases, if its settings say that they share nothing any more. A
-// failure is only logged: such a session ends by itself at last.
+// unshare ends what the readers of a role shared and nobody leases, if its settings say that they share nothing any
+// more. A failure is only logged: such a session ends by itself at last.
 func (b *backend) unshare(ctx context.Context, storage logical.Storage, role string) {
 	shares, err := b.settings.Shares(ctx, storage, role)
 	if err == nil && !shares {

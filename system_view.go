@@ -11,13 +11,14 @@ import (
 // rememberFor is how long an answer of Vault's is used.
 const rememberFor = 5 * time.Second
 
-// systemMemory is a system view that remembers what every request asks Vault for: each of these is a call from the plugin's
-// process to Vault's, and four of them cost as much as the rest of a shared read.
+// systemMemory is a system view that remembers what every request asks Vault for: each of these is a call from the
+// plugin's process to Vault's, and four of them cost as much as the rest of a shared read.
 //
-// An answer that is out of date does no harm. Vault applies the mount's default and maximum TTL itself to what the plugin
-// returns (vault/request_handling.go, vault/expiration.go: framework.CalculateTTL), so no lease gets too long. A node that has
-// just been demoted cannot write: what it has just started it ends, and the error that storage gives has Vault forward the
-// request. One that has just been promoted has requests forwarded for a few seconds more, or answers them itself.
+// An answer that is out of date does no harm. Vault applies the mount's default and maximum TTL itself to what the
+// plugin returns (vault/request_handling.go, vault/expiration.go: framework.CalculateTTL), so no lease gets too long.
+// A node that has just been demoted cannot write: what it has just started it ends, and the error that storage gives
+// has Vault forward the request. One that has just been promoted has requests forwarded for a few seconds more, or
+// answers them itself.
 type systemMemory struct {
 	logical.SystemView
 	now func() time.Time
@@ -75,8 +76,8 @@ func (m *systemMemory) drop() {
 	m.defaultTTL.until, m.maxTTL.until, m.state.until, m.local.until = time.Time{}, time.Time{}, time.Time{}, time.Time{}
 }
 
-// answer returns what is remembered, or else asks, and remembers what is an answer. The client of the SDK swallows errors: it
-// returns the zero value when a call to Vault has failed.
+// answer returns what is remembered, or else asks, and remembers what is an answer. The client of the SDK swallows
+// errors: it returns the zero value when a call to Vault has failed.
 func answer[T any](m *systemMemory, r *remembered[T], ask func() T, isAnswer func(T) bool) T {
 	m.mu.Lock()
 	value, drops := r.value, m.drops
@@ -116,8 +117,8 @@ func (m *systemMemory) ReplicationState() consts.ReplicationState {
 
 func isState(s consts.ReplicationState) bool { return s != consts.ReplicationUnknown }
 
-// LocalMount tells whether the mount is one that is not replicated. A false may stand for a call that failed; it is an answer if
-// the next call did not fail.
+// LocalMount tells whether the mount is one that is not replicated. A false may stand for a call that failed; it is
+// an answer if the next call did not fail.
 func (m *systemMemory) LocalMount() bool {
 	return answer(m, &m.local, m.SystemView.LocalMount, func(local bool) bool {
 		return local || isState(m.SystemView.ReplicationState())

@@ -200,7 +200,8 @@ type extendedSource struct {
 	randomSource
 }
 
-// A node that has been demoted, and is still taken to be the active one, ends what it started and has Vault forward the request.
+// A node that has been demoted, and is still taken to be the active one, ends what it started and has Vault forward
+// the request.
 func TestReadOnANodeThatHasJustBeenDemoted(t *testing.T) {
 	m, w := ready(t, nil)
 	v := newCountedView()

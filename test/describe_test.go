@@ -88,36 +88,6 @@ func TestStoryInfo(t *testing.T) {
 	}
 }
 
-// TestPathHelp is what `vault path-help` shows.
-func TestPathHelp(t *testing.T) {
-	t.Parallel()
-	m := enable(t, sharedVault(t), uniqueName(t))
-	for _, c := range []struct {
-		path string
-		want []string
-	}{
-		{"", []string{"Workfront", "keys/default/generate", "config", "token"}},
-		{"config", []string{"base_url", "client_secret", "allow_custom_host", "vault write workfront/config"}},
-		{"info", []string{"vault read workfront/info"}},
-		{"keys", []string{"vault list workfront/keys"}},
-		{"keys/default", []string{"certificate", "vault read -field=certificate"}},
-		{"keys/default/generate", []string{"key_bits", "common_name", "vault write -f"}},
-		{"keys/default/import", []string{"private_key", "openssl req -x509", "vault write"}},
-		{"token", []string{"ttl", "sessionID", "vault read workfront/token"}},
-	} {
-		help, err := m.client.Help(m.path + "/" + c.path)
-		if err != nil {
-			t.Errorf("help of %q: %v", c.path, err)
-			continue
-		}
-		for _, text := range c.want {
-			if !strings.Contains(help.Help, text) {
-				t.Errorf("help of %q does not hold %q:\n%s", c.path, text, help.Help)
-			}
-		}
-	}
-}
-
 type openAPI struct {
 	Paths map[string]map[string]json.RawMessage `json:"paths"`
 }

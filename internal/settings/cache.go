@@ -5,11 +5,12 @@ import (
 	"time"
 )
 
-// cache keeps resolved settings between reads, by the name of the role, because parsing a key takes longer than signing with
-// it. Its zero value is empty.
+// cache keeps resolved settings between reads, by the name of the role, because parsing a key takes longer than
+// signing with it. Its zero value is empty.
 type cache struct {
 	mu         sync.Mutex
 	kept       map[string]*Resolved
+	trust      *Trust
 	generation uint64    // counts drops, so that what was read before one is not kept after it
 	notBefore  time.Time // nothing is kept until then
 }
@@ -24,7 +25,7 @@ func (c *cache) get(role string) (kept *Resolved, generation uint64) {
 func (c *cache) keep(role string, r *Resolved, generation uint64, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.generation != generation || now.Before(c.notBefore) {
+	if !c.mayKeep(generation, now) {
 		return
 	}
 	if c.kept == nil {
@@ -33,10 +34,30 @@ func (c *cache) keep(role string, r *Resolved, generation uint64, now time.Time)
 	c.kept[role] = r
 }
 
+// mayKeep tells whether what was read since generation may be kept. c.mu is held.
+func (c *cache) mayKeep(generation uint64, now time.Time) bool {
+	return c.generation == generation && !now.Before(c.notBefore)
+}
+
+func (c *cache) trusted() (kept *Trust, generation uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.trust, c.generation
+}
+
+// keepTrust takes t, as keep does.
+func (c *cache) keepTrust(t *Trust, generation uint64, now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.mayKeep(generation, now) {
+		c.trust = t
+	}
+}
+
 func (c *cache) drop() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.kept = nil
+	c.kept, c.trust = nil, nil
 	c.generation++
 }
 

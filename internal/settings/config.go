@@ -28,9 +28,9 @@ type Config struct {
 	CACert          string        `json:"ca_cert,omitempty"`
 	AllowCustomHost bool          `json:"allow_custom_host,omitempty"`
 	MaxConnections  int           `json:"max_connections,omitempty"`
-	// SecretID names the client secret without telling anything of it. It is random, and another one whenever the client secret
-	// becomes another one or config is created, so that a session can tell whether config is still that of its start. It is not
-	// returned to anyone: an ID that could be chosen or copied would prove nothing.
+	// SecretID names the client secret without telling anything of it. It is random, and another one whenever the client
+	// secret becomes another one or config is created, so that a session can tell whether config is still that of its
+	// start. It is not returned to anyone: an ID that could be chosen or copied would prove nothing.
 	SecretID string `json:"secret_id,omitempty"`
 }
 

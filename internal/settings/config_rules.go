@@ -95,8 +95,8 @@ func (c *Config) check() error {
 	return checkTTLs(c.TTL, c.MaxTTL)
 }
 
-// CheckIDs finds the Client ID in the place of the Customer ID. It is no rule for a write, because nobody documents that the
-// two differ everywhere, but where Workfront has refused them there is no likelier cause.
+// CheckIDs finds the Client ID in the place of the Customer ID. It is no rule for a write, because nobody documents
+// that the two differ everywhere, but where Workfront has refused them there is no likelier cause.
 func (c *Config) CheckIDs() error {
 	if c.CustomerID == c.ClientID {
 		return BadField(FieldCustomerID, "is the same as client_id; take the Customer ID from the details of the OAuth2 "+

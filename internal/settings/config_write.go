@@ -14,7 +14,8 @@ import (
 type ConfigWrite struct {
 	Changes Changes
 	Patch   bool // config has to exist
-	// Verify proves the new settings before they are stored; nil if they are to be stored unproven. It may be called twice.
+	// Verify proves the new settings before they are stored; nil if they are to be stored unproven. It may be called
+	// twice.
 	Verify func(ctx context.Context, r *Resolved) error
 }
 
@@ -27,9 +28,9 @@ type proof struct {
 // errOvertaken says that what was verified is no longer what would be stored.
 var errOvertaken = errors.New("the settings were changed while they were being verified")
 
-// WriteConfig merges the changes into config and stores the outcome, or nothing. It returns warnings of what is still missing
-// for a token. Nothing is held while the new settings are verified, so others may change config or its key meanwhile: then what
-// comes of both is verified once more. If that is overtaken, too, the error is a *BusyError.
+// WriteConfig merges the changes into config and stores the outcome, or nothing. It returns warnings of what is still
+// missing for a token. Nothing is held while the new settings are verified, so others may change config or its key
+// meanwhile: then what comes of both is verified once more. If that is overtaken, too, the error is a *BusyError.
 func (s *Store) WriteConfig(ctx context.Context, storage logical.Storage, mount Mount, w ConfigWrite) (warnings []string, err error) {
 	for range 2 {
 		var proven *proof

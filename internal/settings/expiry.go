@@ -36,8 +36,8 @@ func ExpiryText(name string, notAfter, now time.Time) string {
 	return ""
 }
 
-// KeyWarnings is what is wrong with a key that settings name: it does not exist, cannot be read, or its certificate expires soon
-// or has expired. Only a fault of storage is an error.
+// KeyWarnings is what is wrong with a key that settings name: it does not exist, cannot be read, or its certificate
+// expires soon or has expired. Only a fault of storage is an error.
 func (s *Store) KeyWarnings(ctx context.Context, storage logical.Storage, mount Mount, name string) ([]string, error) {
 	key, err := loadKey(ctx, storage, name)
 	var unreadable *UnreadableError
@@ -80,8 +80,8 @@ type Findings struct {
 	Unreadable []*UnreadableError // settings, and keys in use
 }
 
-// WatchExpiry looks at all keys in use once a day, and returns what operators are to be told of them. What storage fails to
-// give is looked at again by the next call; nothing is told twice on one day for that.
+// WatchExpiry looks at all keys in use once a day, and returns what operators are to be told of them. What storage
+// fails to give is looked at again by the next call; nothing is told twice on one day for that.
 func (s *Store) WatchExpiry(ctx context.Context, storage logical.Storage) (Findings, error) {
 	var found Findings
 	w := &s.watch

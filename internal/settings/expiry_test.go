@@ -12,7 +12,8 @@ import (
 	"vault-plugin-secrets-workfront/internal/settings"
 )
 
-// expiring returns a Store whose key default has a certificate that expires in ten days, and many roles with keys of their own.
+// expiring returns a Store whose key default has a certificate that expires in ten days, and many roles with keys of
+// their own.
 func expiring(t *testing.T, roles int) *fixture {
 	t.Helper()
 	f := newFixture(t, nil)

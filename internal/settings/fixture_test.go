@@ -16,8 +16,8 @@ import (
 
 const mount settings.Mount = "workfront/"
 
-// scripted is a storage that calls a hook before and after each operation. The error of either is that of the operation, which
-// was carried out if it is the one after.
+// scripted is a storage that calls a hook before and after each operation. The error of either is that of the
+// operation, which was carried out if it is the one after.
 type scripted struct {
 	logical.InmemStorage
 	before, after func(ctx context.Context, op, key string) error

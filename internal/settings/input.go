@@ -24,8 +24,8 @@ func BadField(name, format string, args ...any) error {
 	return &InputError{name + " " + fmt.Sprintf(format, args...)}
 }
 
-// Changes are the fields that a request holds, by name. A value is a string, a bool, an int or a time.Duration, as its field
-// has it; nil resets the field to its default. What is not in it keeps its value.
+// Changes are the fields that a request holds, by name. A value is a string, a bool, an int or a time.Duration, as
+// its field has it; nil resets the field to its default. What is not in it keeps its value.
 type Changes map[string]any
 
 // A setter checks the value of one field and takes it. nil resets the field to its default.
@@ -65,8 +65,8 @@ func setText(name string, target *string, maxLength int, required bool) setter {
 	}
 }
 
-// isControl finds what forges lines of a log, moves the cursor of a terminal or turns text round: the control characters of
-// ASCII and of ISO 6429 (C1), Unicode's line ends and its marks of direction.
+// isControl finds what forges lines of a log, moves the cursor of a terminal or turns text round: the control
+// characters of ASCII and of ISO 6429 (C1), Unicode's line ends and its marks of direction.
 func isControl(r rune) bool {
 	return unicode.In(r, unicode.Cc, unicode.Zl, unicode.Zp, unicode.Bidi_Control)
 }
@@ -141,9 +141,9 @@ func short(d time.Duration) string {
 	return s
 }
 
-// nameFormat is what keys and roles may be called: an identity's alias, too, for templated policies, which often is an e-mail
-// address. It leaves out all that means something in a path, and @ in front, by which the command line reads a file. The SDK's
-// framework.GenericNameRegex would let a..b through, and any length.
+// nameFormat is what keys and roles may be called: an identity's alias, too, for templated policies, which often is
+// an e-mail address. It leaves out all that means something in a path, and @ in front, by which the command line
+// reads a file. The SDK's framework.GenericNameRegex would let a..b through, and any length.
 var nameFormat = regexp.MustCompile(`^[A-Za-z0-9_-]+([.@][A-Za-z0-9_-]+)*$`)
 
 // CheckName checks the name of a key, a role or a session, given in field.

@@ -118,8 +118,8 @@ func (u *keyUsers) of(key string) []string {
 	return paths
 }
 
-// DeleteKey deletes a key that nothing uses, and tells whether there was one. A damaged key is deleted even so: nothing can sign
-// with it.
+// DeleteKey deletes a key that nothing uses, and tells whether there was one. A damaged key is deleted even so:
+// nothing can sign with it.
 func (s *Store) DeleteKey(ctx context.Context, storage logical.Storage, mount Mount, name string) (deleted bool, err error) {
 	if err := s.admin.acquire(ctx); err != nil {
 		return false, err

@@ -21,9 +21,9 @@ const (
 // keySizes are the sizes in common use; anything larger costs more at each token than it protects.
 var keySizes = []int{2048, 3072, 4096}
 
-// GenerateKey generates a key pair of that many bits and a self-signed certificate, and stores them under a name that is free.
-// Of changes, it takes common_name and certificate_ttl. One key is generated at a time: the error of any other request is a
-// *BusyError.
+// GenerateKey generates a key pair of that many bits and a self-signed certificate, and stores them under a name that
+// is free. Of changes, it takes common_name and certificate_ttl. One key is generated at a time: the error of any
+// other request is a *BusyError.
 func (s *Store) GenerateKey(ctx context.Context, storage logical.Storage, name string, bits int, changes Changes) (*Key, error) {
 	c, err := s.certification(name, changes)
 	if err != nil {
@@ -47,8 +47,8 @@ func (s *Store) GenerateKey(ctx context.Context, storage logical.Storage, name s
 	return s.addKey(ctx, storage, name, key, sourceGenerated)
 }
 
-// ImportKey stores an existing private key under a name that is free. The certificate may be in private, too; if there is
-// none, one is generated, as GenerateKey does.
+// ImportKey stores an existing private key under a name that is free. The certificate may be in private, too; if
+// there is none, one is generated, as GenerateKey does.
 func (s *Store) ImportKey(
 	ctx context.Context, storage logical.Storage, name, private, certificate string, changes Changes,
 ) (*Key, error) {
@@ -112,8 +112,8 @@ func readImport(privatePEM, certPEM string, c signingkey.Certification, changes 
 	return key, nil
 }
 
-// checkNewKey checks that the name of a new key is free: a key is never overwritten, because its certificate may be in use at
-// Workfront.
+// checkNewKey checks that the name of a new key is free: a key is never overwritten, because its certificate may be
+// in use at Workfront.
 func checkNewKey(ctx context.Context, s logical.Storage, name string) error {
 	existing, err := loadKey(ctx, s, name)
 	var unreadable *UnreadableError

@@ -24,8 +24,8 @@ type Resolved struct {
 	MaxTTL  time.Duration // 0: the mount's
 }
 
-// Resolve returns the settings of a role, or those of the mount if role is empty, and keeps them until something is written.
-// What is missing for a token is an *InputError that names the command to run.
+// Resolve returns the settings of a role, or those of the mount if role is empty, and keeps them until something is
+// written. What is missing for a token is an *InputError that names the command to run.
 func (s *Store) Resolve(ctx context.Context, storage logical.Storage, mount Mount, role string) (*Resolved, error) {
 	kept, generation := s.kept.get(role)
 	if kept != nil {
@@ -120,8 +120,9 @@ func ShareName(role string) string {
 	return RolePrefix + role
 }
 
-// Shares tells whether the readers of a role share a session, or those of the mount's defaults if role is empty. Nobody shares
-// anything by settings that do not exist. What cannot be read is taken to be shared, so that nothing is ended because of it.
+// Shares tells whether the readers of a role share a session, or those of the mount's defaults if role is empty.
+// Nobody shares anything by settings that do not exist. What cannot be read is taken to be shared, so that nothing is
+// ended because of it.
 func (s *Store) Shares(ctx context.Context, storage logical.Storage, role string) (bool, error) {
 	c, err := getConfig(ctx, storage)
 	if role == "" || err != nil || c == nil {

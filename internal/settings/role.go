@@ -51,8 +51,8 @@ type RoleWrite struct {
 	Patch   bool // the role has to exist
 }
 
-// WriteRole merges the changes into a role and stores the outcome, or nothing. It returns warnings of what is likely to be
-// missing for a token.
+// WriteRole merges the changes into a role and stores the outcome, or nothing. It returns warnings of what is likely
+// to be missing for a token.
 func (s *Store) WriteRole(
 	ctx context.Context, storage logical.Storage, mount Mount, name string, w RoleWrite,
 ) (warnings []string, err error) {

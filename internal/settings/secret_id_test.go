@@ -19,7 +19,38 @@ func (f *fixture) secretID() string {
 	return stored.SecretID
 }
 
-// The ID of the client secret is another one whenever the secret becomes another one or config is created, and stays otherwise.
+// What config trusts is kept in memory, and dropped like the rest.
+func TestTrust(t *testing.T) {
+	f := newFixture(t, nil)
+	trust := func() *settings.Trust {
+		t.Helper()
+		got, err := f.Trust(t.Context(), f.storage)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	first := trust()
+	if want := (settings.Trust{BaseURL: "https://acme.my.workfront.com", SecretID: f.secretID()}); *first != want {
+		t.Errorf("got %+v, want %+v", *first, want)
+	}
+	if trust() != first {
+		t.Error("it is not kept")
+	}
+	f.write(settings.Changes{settings.FieldClientSecret: "second"})
+	if got := trust(); got.SecretID != f.secretID() || got.SecretID == first.SecretID {
+		t.Errorf("after a write: got %+v, want what is stored now", got)
+	}
+	if err := f.DeleteConfig(t.Context(), f.storage); err != nil {
+		t.Fatal(err)
+	}
+	if got := trust(); got != nil {
+		t.Errorf("after the deletion: got %+v, want nothing", got)
+	}
+}
+
+// The ID of the client secret is another one whenever the secret becomes another one or config is created, and stays
+// otherwise.
 func TestSecretID(t *testing.T) {
 	f := newFixture(t, nil)
 	whole := settings.Changes{

@@ -1,5 +1,5 @@
-// Package settings holds the config, the roles and the signing keys of a mount: their rules, their storage, what a role
-// inherits, and what a token read needs of them, resolved once and kept.
+// Package settings holds the config, the roles and the signing keys of a mount: their rules, their storage, what a
+// role inherits, and what a token read needs of them, resolved once and kept.
 package settings
 
 import (
@@ -15,7 +15,8 @@ import (
 // ErrNotFound says that what a patch is for does not exist.
 var ErrNotFound = errors.New("not found")
 
-// BusyError says that there is no room or time for a request now, and that nothing was stored. It may be tried again as it is.
+// BusyError says that there is no room or time for a request now, and that nothing was stored. It may be tried again
+// as it is.
 type BusyError struct{ Text string }
 
 func (e *BusyError) Error() string { return e.Text }
@@ -34,8 +35,8 @@ type Store struct {
 	kept     cache
 	watch    expiryWatch
 
-	// admin is held while config, keys or roles are read and written, so that no change is lost, and no key is deleted while
-	// something is written that names it. Only storage is called meanwhile. Token reads do not take it.
+	// admin is held while config, keys or roles are read and written, so that no change is lost, and no key is deleted
+	// while something is written that names it. Only storage is called meanwhile. Token reads do not take it.
 	admin lock
 	// generating is held while a key is generated, which keeps a processor busy for seconds.
 	generating lock
@@ -87,8 +88,9 @@ func (s *Store) Invalidate(key string) {
 // distrust is for how long after a write that failed nothing is kept: storage may carry it out later.
 const distrust = time.Minute
 
-// write carries out one write of settings, and drops what memory keeps of them, whatever comes of it. The caller holds admin.
-// A write that has begun is not cut off with its client, so that what is stored is known when memory is dropped.
+// write carries out one write of settings, and drops what memory keeps of them, whatever comes of it. The caller
+// holds admin. A write that has begun is not cut off with its client, so that what is stored is known when memory is
+// dropped.
 func (s *Store) write(ctx context.Context, do func(ctx context.Context) error) error {
 	if err := ctx.Err(); err != nil {
 		return err

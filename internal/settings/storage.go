@@ -25,9 +25,9 @@ func isSetting(key string) bool {
 	return key == ConfigKey || strings.HasPrefix(key, KeyPrefix) || strings.HasPrefix(key, RolePrefix)
 }
 
-// UnreadableError says that an entry is there, but cannot be read: it is damaged, or a newer version of the plugin has written
-// it. It is a fault of storage for whoever needs the entry, and of no concern to anybody else. Its text holds nothing of the
-// entry.
+// UnreadableError says that an entry is there, but cannot be read: it is damaged, or a newer version of the plugin
+// has written it. It is a fault of storage for whoever needs the entry, and of no concern to anybody else. Its text
+// holds nothing of the entry.
 type UnreadableError struct {
 	Key   string // of the entry, which is also its path below the mount
 	Newer int    // the version that has written it, if that is newer than this one; 0 if the entry is damaged
@@ -74,7 +74,8 @@ func configCommand(mount Mount) string {
 	return mount.Command("write", ConfigKey, "base_url=...", "client_id=...", "client_secret=...", "customer_id=...", "user_id=...")
 }
 
-// getJSON returns an entry, or nil if there is none. An entry that is there and cannot be read is an *UnreadableError.
+// getJSON returns an entry, or nil if there is none. An entry that is there and cannot be read is an
+// *UnreadableError.
 func getJSON[T any](ctx context.Context, s logical.Storage, key string) (*T, error) {
 	entry, err := s.Get(ctx, key)
 	if err != nil {
@@ -100,8 +101,9 @@ func getJSON[T any](ctx context.Context, s logical.Storage, key string) (*T, err
 	return value, nil
 }
 
-// toChange returns what a write is merged into, given what get has returned: the stored value, or an empty one if there is none
-// or it is damaged. replaces tells that it is damaged. A patch needs a value that is there and can be read.
+// toChange returns what a write is merged into, given what get has returned: the stored value, or an empty one if
+// there is none or it is damaged. replaces tells that it is damaged. A patch needs a value that is there and can be
+// read.
 func toChange[T any](stored *T, err error, patch bool) (base *T, replaces bool, _ error) {
 	switch {
 	case damaged(err) && !patch:

@@ -53,15 +53,15 @@ var invisibleNames = map[rune]string{
 	0x10FFFF: "noncharacter",
 }
 
-// isInvisible finds what nobody sees: controls, formats, blanks of all kinds but the space, and what Unicode says is ignored
-// unless it is supported.
+// isInvisible finds what nobody sees: controls, formats, blanks of all kinds but the space, and what Unicode says is
+// ignored unless it is supported.
 func isInvisible(r rune) bool {
 	return r != ' ' && (unicode.IsSpace(r) || r == 0x2800 || r == 0xFFFC || unicode.In(r, unicode.C, unicode.Z,
 		unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector, unicode.Noncharacter_Code_Point) || r == 0x034F)
 }
 
-// setID takes an ID or another text that is compared as a whole, in which nobody looks for what cannot be seen. The error names
-// what it found and its place; of a secret, the place alone.
+// setID takes an ID or another text that is compared as a whole, in which nobody looks for what cannot be seen. The
+// error names what it found and its place; of a secret, the place alone.
 func setID(name string, target *string, maxLength int, required, secret bool) setter {
 	set := setText(name, target, maxLength, required)
 	return func(value any) error {
@@ -120,7 +120,8 @@ var workfrontID = regexp.MustCompile(`^[0-9A-Fa-f]{32}$`)
 // namedID is an ID, and the field that it was given in.
 type namedID struct{ field, value string }
 
-// idWarnings warns of what can hardly be an ID of Workfront's. It is no error, because no documentation says what an ID is.
+// idWarnings warns of what can hardly be an ID of Workfront's. It is no error, because no documentation says what an
+// ID is.
 func idWarnings(ids ...namedID) []string {
 	var warnings []string
 	for _, id := range ids {

@@ -25,7 +25,8 @@ var unreadables = []struct {
 	{"newer", `{"version":2,"user_id":{"marked":1}}`, true, "newer version"},
 }
 
-// wantUnreadable checks that an error names the entry and quotes nothing of it, and that its remedy is a command for the mount.
+// wantUnreadable checks that an error names the entry and quotes nothing of it, and that its remedy is a command for
+// the mount.
 func wantUnreadable(t *testing.T, err error, key string, newer bool) {
 	t.Helper()
 	var unreadable *settings.UnreadableError
