@@ -66,8 +66,8 @@ func (b *backend) generateKey(ctx context.Context, req *logical.Request, d *fram
 
 const generateDescription = `
 The private key is generated in Vault and never leaves it. Upload the
-certificate in the answer to the OAuth2 application in Workfront (Public Keys > Add a public
-key), signed in as the user whose session is to be issued.
+certificate in the answer to the OAuth2 application in Workfront (Public Keys >
+Add a public key), signed in as the user whose session is to be issued.
 
   $ vault write -f workfront/keys/default/generate
 

@@ -203,7 +203,10 @@ the path token/:role.
   $ vault write workfront/roles/reports ttl=10m share_session=true
 
 A field that is not sent keeps its value. To inherit from config again, patch
-the field with null: echo '{"ttl": null}' | vault patch workfront/roles/reports -
+the field with null:
+
+  $ echo '{"ttl": null}' | vault patch workfront/roles/reports -
+
 A read shows what the role sets itself: an empty field, 0 or a share_session
 that is left out inherit from config.
 
