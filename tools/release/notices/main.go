@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -11,6 +12,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -29,20 +31,23 @@ func main() {
 	output := flag.String("o", "", "`file` to write; nothing is written without it")
 	targets := flag.String("targets", "linux/amd64", "comma-separated GOOS/GOARCH `pairs` to look at")
 	flag.Parse()
-	if err := run(*output, strings.Split(*targets, ",")); err != nil {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	err := run(ctx, *output, strings.Split(*targets, ","))
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "notices:", err)
 		os.Exit(1)
 	}
 }
 
-func run(output string, targets []string) error {
+func run(ctx context.Context, output string, targets []string) error {
 	modules := map[string]*module{}
 	for _, target := range targets {
-		if err := linkedIn(target, modules); err != nil {
+		if err := linkedIn(ctx, target, modules); err != nil {
 			return err
 		}
 	}
-	goroot, err := exec.Command("go", "env", "GOROOT", "GOVERSION").Output()
+	goroot, err := exec.CommandContext(ctx, "go", "env", "GOROOT", "GOVERSION").Output()
 	if err != nil {
 		return fmt.Errorf("go env: %w", err)
 	}
@@ -85,12 +90,12 @@ type module struct {
 }
 
 // linkedIn adds the modules that the plugin is linked with on a target.
-func linkedIn(target string, modules map[string]*module) error {
+func linkedIn(ctx context.Context, target string, modules map[string]*module) error {
 	goos, goarch, found := strings.Cut(target, "/")
 	if !found {
 		return fmt.Errorf("target %q is no GOOS/GOARCH", target)
 	}
-	list := exec.Command("go", "list", "-deps", "-json=Dir,Standard,Module", ".")
+	list := exec.CommandContext(ctx, "go", "list", "-deps", "-json=Dir,Standard,Module", ".")
 	list.Env = append(os.Environ(), "GOOS="+goos, "GOARCH="+goarch, "CGO_ENABLED=0")
 	list.Stderr = os.Stderr
 	out, err := list.Output()
