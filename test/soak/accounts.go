@@ -10,14 +10,15 @@ import (
 const assumedOver = "past the end that was assumed for it"
 
 // accounts sees to it that every session has ended. What lives although the ledger is empty is lost to everybody. That may
-// be for two reasons only: it was given up past an assumed end, or a worker waited for it when the plugin was killed. What was
+// be for three reasons only: it was given up past an assumed end, a worker waited for it when the plugin was killed, or it
+// was used and lives on past its stated end. What was
 // lost under load has most likely ended by now: see leaks.
 func (k *soak) accounts(ctx context.Context, r *round) (err error) {
 	if r.overtaken, err = k.overtaken(); err != nil {
 		return err
 	}
-	if alive, may := k.workfront.Stats().Alive, r.overtaken+r.lost; alive > may {
-		k.tally.fail("the ledger is empty, but %d sessions live at Workfront; %d may, given up or lost before", alive, may)
+	if alive, may := k.workfront.Stats().Alive, r.overtaken+r.lost+k.outlived(); alive > may {
+		k.tally.fail("the ledger is empty, but %d sessions live at Workfront; %d may, given up, lost before, or used past the stated end", alive, may)
 	}
 	err = poll(ctx, sessionTTL+10*time.Second, func() error {
 		if alive := k.workfront.Stats().Alive; alive > 0 {

@@ -119,6 +119,8 @@ func (k *soak) excuse(began time.Time, err error, expected []failure) string {
 		return restarting
 	case answer.StatusCode == http.StatusBadGateway && happened(faulty):
 		return "502"
+	case answer.StatusCode == http.StatusServiceUnavailable && strings.Contains(text, "calls are under way") && happened(faulty):
+		return "waited in vain"
 	case answer.StatusCode == http.StatusBadRequest && strings.Contains(text, "workfront refused the request") && happened(faulty):
 		return "refused"
 	case answer.StatusCode == http.StatusBadRequest && strings.Contains(text, "is not configured yet") && happened(unconfigured):

@@ -157,7 +157,7 @@ func (f *faultMaker) behave(ctx context.Context) {
 		change = func(b *workfronttest.Behaviour) { b.ExpiresIn = omitted() }
 	case 2:
 		name = "end of session as text"
-		text := fmt.Sprintf("%q", fmt.Sprint(int(sessionTTL.Seconds())))
+		text := fmt.Sprintf("%q", fmt.Sprint(int(idle.Seconds())))
 		change = func(b *workfronttest.Behaviour) { b.ExpiresIn = &text }
 	case 3:
 		name = "slow exchange"

@@ -18,7 +18,7 @@ func (k *soak) leaks(ctx context.Context, r *round, restarts bool) error {
 		if r.overtaken, err = k.overtaken(); err != nil {
 			return err
 		}
-		allowed = r.overtaken
+		allowed = r.overtaken + k.outlived()
 		if restarts {
 			allowed += k.workers // each may have waited for a session when the plugin was killed
 		}
@@ -34,7 +34,7 @@ func (k *soak) leaks(ctx context.Context, r *round, restarts bool) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	r.lost = max(0, unknown-r.overtaken)
+	r.lost = max(0, unknown-r.overtaken-k.outlived())
 	if err != nil {
 		k.tally.fail("after the load: %v; %d may be unknown", err, allowed)
 	}

@@ -49,12 +49,14 @@ func (w *worker) keep(ctx context.Context, l *lease) {
 	}
 }
 
-// use stands for a call with the token, which needs a living session.
-func (w *worker) use(_ context.Context, s step) {
+// use calls Workfront with the token, which needs a living session.
+func (w *worker) use(ctx context.Context, s step) {
 	l := w.pick(s)
-	switch {
-	case l == nil:
+	if l == nil {
 		return
+	}
+	w.call(ctx, l)
+	switch {
 	case w.excused(l):
 		w.tally.count("use", "ended")
 		w.drop(l)
@@ -90,7 +92,7 @@ func (w *worker) renew(ctx context.Context, s step) {
 		expect("lease not found", "ended")
 		expect("lease expired", "ended")
 		expect("invalid lease", "ended")
-		expect("the workfront session of this lease has ended", "ended")
+		expect("its Workfront session has ended", "ended")
 	}
 	if !l.renewable {
 		expect("lease is not renewable", "not renewable")
@@ -103,6 +105,7 @@ func (w *worker) renew(ctx context.Context, s step) {
 	}
 	if w.judge("renew", began, err, expected...) {
 		w.extend(l, "renew", secret.LeaseDuration, began)
+		l.renewable = secret.Renewable // no more, once a renewal cannot make it longer
 	}
 }
 

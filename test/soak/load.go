@@ -58,7 +58,7 @@ var operations = []operation{
 // maxPause keeps the workers from being nothing but a load on the processor.
 const maxPause = 150 * time.Millisecond
 
-func (w *worker) choose() step {
+func (w *worker) choose(operations []operation) step {
 	s := step{
 		role:  allRoles[w.random.IntN(len(allRoles))],
 		share: w.random.Float64(),
@@ -97,7 +97,7 @@ func (k *soak) load(ctx context.Context, workers []*worker, faults *faultMaker, 
 	for _, w := range workers {
 		working.Go(func() {
 			for until.Err() == nil {
-				s := w.choose()
+				s := w.choose(operations)
 				s.operation.do(w, ctx, s)
 				wait(until, s.pause)
 			}
@@ -187,6 +187,7 @@ func (k *soak) understand(secret *api.Secret, role string, began time.Time) *lea
 	l.assumed = kindOf(role) != "shared" && k.past.happened(unstated, began, time.Now()) && end.Sub(began) <= assumedTTL+time.Second
 	k.extend(l, "read", secret.LeaseDuration, began)
 	k.noteShared(l)
+	k.see(l)
 	return l
 }
 

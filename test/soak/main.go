@@ -30,6 +30,7 @@ Flags:
 type options struct {
 	vault, plugin string
 	time, round   time.Duration
+	steady        time.Duration
 	workers       int
 	seed          uint64
 }
@@ -89,6 +90,7 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 	flags.StringVar(&o.plugin, "plugin", "", "plugin `binary`, built with -tags profile (required)")
 	flags.DurationVar(&o.time, "time", 10*time.Minute, "how long; three rounds are made in any case")
 	flags.DurationVar(&o.round, "round", 0, "load of one round; a tenth of the time by default")
+	flags.DurationVar(&o.steady, "steady", 0, "steady load before the third round, under which the heap must not grow; a fifth of the time by default")
 	flags.IntVar(&o.workers, "workers", 10, "how many do something at a time")
 	flags.Uint64Var(&o.seed, "seed", uint64(time.Now().Unix()), "seed of all choices")
 	if err := flags.Parse(args); err != nil {
@@ -97,13 +99,16 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 	if o.round == 0 {
 		o.round = min(max(o.time/10, shortestRound), longestRound)
 	}
+	if o.steady == 0 {
+		o.steady = max(o.time/5, shortestSteady)
+	}
 	switch {
 	case flags.NArg() > 0:
 		return o, fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	case o.vault == "" || o.plugin == "":
 		return o, errors.New("-vault and -plugin are required")
-	case o.time <= 0 || o.round <= 0 || o.workers <= 0:
-		return o, errors.New("-time, -round and -workers must be above 0")
+	case o.time <= 0 || o.round <= 0 || o.steady <= 0 || o.workers <= 0:
+		return o, errors.New("-time, -round, -steady and -workers must be above 0")
 	}
 	return o, nil
 }

@@ -55,14 +55,22 @@ func (k *soak) measure(ctx context.Context, pid int) (f figures, err error) {
 
 func (k *soak) figures(pid int) (figures, error) {
 	goroutines, err1 := k.profile(pid, "goroutine?debug=1", `^goroutine profile: total (\d+)`)
-	// Twice: what the first collection finds to be finalised is free after the second.
-	_, err2 := k.profile(pid, "heap?gc=1&debug=1", `(?m)^# HeapAlloc = (\d+)`)
-	heap, err3 := k.profile(pid, "heap?gc=1&debug=1", `(?m)^# HeapAlloc = (\d+)`)
-	files, err4 := openFiles(pid)
-	resident, err5 := residentMemory(pid)
+	heap, err2 := k.liveHeap(pid)
+	files, err3 := openFiles(pid)
+	resident, err4 := residentMemory(pid)
 	return figures{
 		goroutines: goroutines, files: files, connections: k.workfront.OpenConnections(), heap: heap, resident: resident,
-	}, errors.Join(err1, err2, err3, err4, err5)
+	}, errors.Join(err1, err2, err3, err4)
+}
+
+// liveHeap is what is in use after a garbage collection, in bytes.
+func (k *soak) liveHeap(pid int) (heap int, err error) {
+	for range 2 { // what the first collection finds to be finalised is free after the second
+		if heap, err = k.profile(pid, "heap?gc=1&debug=1", `(?m)^# HeapAlloc = (\d+)`); err != nil {
+			return 0, err
+		}
+	}
+	return heap, nil
 }
 
 func (k *soak) profileDir() string { return filepath.Join(k.dir, "profile") }

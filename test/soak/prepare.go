@@ -44,6 +44,10 @@ type soak struct {
 	past    past
 	secrets secrets
 	rounds  []round
+	samples []sample
+
+	seenMu sync.Mutex
+	seen   map[string]time.Time // tokens, with the ends that Workfront stated
 
 	shared sharedSessions
 
@@ -98,11 +102,16 @@ func (k *soak) startWorkfront() (err error) {
 	return nil
 }
 
+// customersLimit is how many calls at a time a customer was documented to have, those of other integrations included.
+const customersLimit = 10
+
 // usual is how Workfront behaves when nothing is wrong. What it refuses it repeats, so that the plugin's answers and log
 // would show if the plugin did, too.
 func usual() workfronttest.Behaviour {
 	b := workfronttest.DefaultBehaviour()
 	b.EchoRefusals = true
+	b.MaxCalls = customersLimit
+	b.SessionIdle = idle
 	return b
 }
 

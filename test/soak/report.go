@@ -20,7 +20,8 @@ const (
 func (k *soak) print(format string, args ...any) { _, _ = fmt.Fprintf(k.out, format+"\n", args...) }
 
 func (k *soak) printBegin() {
-	k.print("soak: %s of rounds of %s with %d workers, seed %d, sessions of %s", k.time, k.round, k.workers, k.seed, sessionTTL)
+	k.print("soak: %s of rounds of %s, the third after a steady load of %s, with %d workers, seed %d", k.time, k.round, k.steady, k.workers, k.seed)
+	k.print("Sessions expire after %s, or when nobody uses them for %s; %d calls at a time.", sessionTTL, idle, customersLimit)
 	k.print("The seed decides what each worker does and which faults come; when they meet is up to the machine.")
 	k.print("%5s %7s %10s %8s %10s %8s %11s %10s %5s %11s %8s %8s %7s", "round", "time", "operations", "started", "logged out", "expired",
 		"undelivered", "goroutines", "files", "connections", "heap MB", "RSS MB", "entries")
@@ -42,6 +43,7 @@ func (k *soak) report() bool {
 	if len(k.rounds) >= minRounds {
 		k.sawEnds()
 		k.compare()
+		k.judgeSlope()
 		k.printAccounts()
 	} else {
 		k.tally.fail("only %d rounds were made, which shows nothing", len(k.rounds))
@@ -110,6 +112,7 @@ func (k *soak) printAccounts() {
 		overtaken, lost, orphaned)
 	k.print("requests to Workfront: %d exchanges (%d refused, %d brought a session again), %d logouts, %d other calls, over %d connections",
 		s.Exchanges, s.Refused, s.Reissued, s.Logouts, s.APICalls, s.Connections)
+	k.print("calls at a time: %d at most; %d were one too many for the customer's limit of %d", s.PeakCalls, s.TooManyCalls, customersLimit)
 	if s.Started != s.LoggedOut+s.Expired+s.Undelivered || s.Alive != 0 {
 		k.tally.fail("sessions do not add up: %+v", s)
 	}

@@ -30,6 +30,11 @@ func (k *soak) soak(ctx context.Context) error {
 	k.printBegin()
 	for len(k.rounds) < minRounds || time.Since(began) < k.time {
 		first := len(k.rounds) == 0
+		if len(k.rounds) == minRounds-1 { // the process was restarted in the first, and the second is what is compared with
+			if err := k.steadyLoad(ctx, workers); err != nil {
+				return fmt.Errorf("steady load: %w", err)
+			}
+		}
 		k.load(ctx, workers, faults, first)
 		if ctx.Err() != nil {
 			return errors.New("interrupted")

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"strings"
 	"testing"
@@ -66,6 +67,9 @@ func TestAnswersAreJudged(t *testing.T) {
 		"400 in a fault":               {faulty, false, answer(400, "bad request"), ""},
 		"refused in a fault":           {faulty, false, answer(400, "workfront refused the request with HTTP status 403"), "refused"},
 		"refused":                      {"", false, answer(400, "workfront refused the request with HTTP status 403"), ""},
+		"no turn in a fault":           {faulty, false, answer(503, "8 calls are under way, max_connections is 8"), "waited in vain"},
+		"no turn":                      {"", false, answer(503, "8 calls are under way, max_connections is 8"), ""},
+		"503 of another kind":          {faulty, false, answer(503, "the plugin is shutting down"), ""},
 		"500 in a restart":             {restarting, false, answer(500, "plugin is shut down"), restarting},
 		"500 after a restart":          {restarting, true, answer(500, "plugin is shut down"), ""},
 		"not configured":               {"", false, answer(400, "this mount is not configured yet"), ""},
@@ -127,7 +131,7 @@ func TestChoicesDependOnTheSeed(t *testing.T) {
 	choices := func(seed uint64, worker int) (names string) {
 		w := (&soak{options: options{seed: seed, workers: 2}}).makeWorkers()[worker]
 		for range 100 {
-			s := w.choose()
+			s := w.choose(operations)
 			names += fmt.Sprintln(s.operation.name, s.role, s.share, s.which, s.pause)
 		}
 		return names
@@ -138,5 +142,43 @@ func TestChoicesDependOnTheSeed(t *testing.T) {
 	}
 	if first == choices(2, 0) || first == choices(1, 1) {
 		t.Error("another seed, or another worker, made the same choices")
+	}
+}
+
+// TestSlopeIsSeen: a heap that grows with each session makes the run fail, however much it varies besides, and one that
+// varies alone does not.
+func TestSlopeIsSeen(t *testing.T) {
+	t.Parallel()
+	const step, base = 50, 5 << 20 // sessions from one sample to the next, bytes
+	for name, c := range map[string]struct {
+		samples int
+		heap    func(i int, random *rand.Rand) float64 // beyond base
+		want    string                                 // "" for passed
+	}{
+		"flat":           {120, func(int, *rand.Rand) float64 { return 0 }, ""},
+		"unsteady":       {120, func(_ int, r *rand.Rand) float64 { return r.NormFloat64() * 160_000 }, ""},
+		"comes and goes": {120, func(i int, _ *rand.Rand) float64 { return float64(i%10) * 20_000 }, ""},
+		"grows while it settles": {120, func(i int, r *rand.Rand) float64 {
+			return min(float64(i), 30)*100_000 + r.NormFloat64()*20_000
+		}, ""},
+		"falls":                   {120, func(i int, _ *rand.Rand) float64 { return float64(-i * step * 100) }, ""},
+		"keeps 100 bytes of each": {120, func(i int, r *rand.Rand) float64 { return float64(i*step)*100 + r.NormFloat64()*100_000 }, "are kept"},
+		"keeps 1 KiB of each":     {120, func(i int, r *rand.Rand) float64 { return float64(i*step)*1024 + r.NormFloat64()*1_000_000 }, "are kept"},
+		"varies by megabytes":     {120, func(_ int, r *rand.Rand) float64 { return r.NormFloat64() * 3_000_000 }, "shows nothing"},
+		"few samples":             {20, func(i int, _ *rand.Rand) float64 { return float64(i) }, "shows nothing"},
+		"no samples":              {0, nil, "shows nothing"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			k, random := &soak{out: io.Discard, dir: t.TempDir()}, rand.New(rand.NewPCG(1, 2))
+			for i := range c.samples {
+				k.samples = append(k.samples, sample{float64(i * step), base + c.heap(i, random)})
+			}
+			k.judgeSlope()
+			got := strings.Join(k.tally.texts, "\n")
+			if (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
 	}
 }
