@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
 
+	"vault-plugin-secrets-workfront/internal/ledger"
 	"vault-plugin-secrets-workfront/internal/session"
 	"vault-plugin-secrets-workfront/internal/settings"
 	"vault-plugin-secrets-workfront/internal/workfront"
@@ -43,7 +44,10 @@ func newBackend(conf *logical.BackendConfig, now func() time.Time) *backend {
 		storage:  conf.StorageView,
 		settings: settings.New(settings.Options{Now: now}),
 	}
-	b.broker = session.NewBroker(session.Options{Now: now, Logger: conf.Logger, Notify: b.sessionEvent, UserAgent: "vault-plugin-secrets-workfront/" + version})
+	b.broker = session.NewBroker(session.Options{
+		Now: now, Logger: conf.Logger, Notify: b.sessionEvent, Trust: b.settings.Trust,
+		UserAgent: "vault-plugin-secrets-workfront/" + version,
+	})
 	b.Backend = &framework.Backend{
 		BackendType:    logical.TypeLogical,
 		RunningVersion: version,
@@ -115,7 +119,7 @@ func (b *backend) HandleRequest(ctx context.Context, req *logical.Request) (*log
 		return nil, logical.CodedError(http.StatusServiceUnavailable, err.Error())
 	case errors.As(err, &unavailable), errors.Is(err, workfront.ErrUnclearLogout):
 		return nil, logical.CodedError(http.StatusBadGateway, err.Error())
-	case session.IsReadOnly(err):
+	case ledger.IsReadOnly(err):
 		// Vault forwards the request to the active node if it sees this very error.
 		return nil, logical.ErrReadOnly
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
@@ -165,9 +169,6 @@ func (b *backend) periodic(ctx context.Context, req *logical.Request) error {
 func (b *backend) invalidate(_ context.Context, key string) {
 	b.system.drop()
 	b.settings.Invalidate(key)
-	if key == settings.ConfigKey {
-		b.broker.Reset()
-	}
 	b.broker.Invalidate(key)
 }
 

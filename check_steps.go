@@ -132,7 +132,7 @@ func (c *checkRun) checkConnection(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.config.RequestTimeout)
 	defer cancel()
 	// A new connection, so that one that is kept alive hides nothing.
-	greeting, err := c.b.broker.Probe(ctx, c.settings.Source.Endpoint.Endpoint)
+	greeting, err := c.b.broker.Probe(ctx, c.settings.Source.Endpoint)
 	if err != nil {
 		return "", err
 	}

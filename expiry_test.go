@@ -153,7 +153,7 @@ func TestEvents(t *testing.T) {
 			got = append(got, strings.Fields(e)[0])
 		}
 		want := "workfront/key-create workfront/config-write workfront/role-write workfront/role-delete workfront/key-delete " +
-			"workfront/logout-parked workfront/logout-finished workfront/config-delete"
+			"workfront/logout-pending workfront/logout-finished workfront/config-delete"
 		// The test key ends within a day.
 		if got := strings.ReplaceAll(strings.Join(got, " "), " workfront/key-expiring", ""); got != want {
 			t.Errorf("failing %t: got %s, want %s", failing, got, want)

@@ -11,7 +11,7 @@ import (
 
 	"github.com/hashicorp/vault/sdk/logical"
 
-	"vault-plugin-secrets-workfront/internal/session"
+	"vault-plugin-secrets-workfront/internal/ledger"
 	"vault-plugin-secrets-workfront/internal/settings"
 )
 
@@ -105,7 +105,7 @@ func FuzzDecodeStored(f *testing.F) {
 // staysAtHome tells whether an entry leads no request anywhere but to the stand-in.
 func (m *fuzzedMount) staysAtHome(value []byte) bool {
 	var c settings.Config
-	var r session.Record
+	var r ledger.Session
 	// As the plugin does it: something may follow.
 	_, _ = json.NewDecoder(bytes.NewReader(value)).Decode(&c), json.NewDecoder(bytes.NewReader(value)).Decode(&r)
 	home := []string{"", m.workfront.URL()}

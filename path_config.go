@@ -188,7 +188,6 @@ func (b *backend) writeConfig(ctx context.Context, req *logical.Request, d *fram
 	if err != nil {
 		return nil, err
 	}
-	b.broker.Reset()
 	b.unshareAll(ctx, req.Storage)
 	b.event(ctx, eventConfigWrite, "path", settings.ConfigKey)
 	return &logical.Response{Warnings: warnings}, nil
@@ -227,7 +226,6 @@ func (b *backend) deleteConfig(ctx context.Context, req *logical.Request, _ *fra
 	if err := b.settings.DeleteConfig(ctx, req.Storage); err != nil {
 		return nil, err
 	}
-	b.broker.Reset()
 	b.unshareAll(ctx, req.Storage)
 	b.event(ctx, eventConfigDelete, "path", settings.ConfigKey)
 	return nil, nil

@@ -2,13 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
 
-	"vault-plugin-secrets-workfront/internal/session"
+	"vault-plugin-secrets-workfront/internal/ledger"
 	"vault-plugin-secrets-workfront/internal/settings"
 )
 
@@ -25,10 +26,10 @@ func (b *backend) pathSessionsList() *framework.Path {
 		Operations: map[logical.Operation]framework.OperationHandler{
 			logical.ListOperation: &framework.PathOperation{
 				Callback: b.listSessions,
-				Summary:  "List the live sessions that this mount started, and those that are still to be logged out.",
+				Summary:  "List the live sessions that this mount started, and those whose logout is pending.",
 				Responses: ok("The sessions.", map[string]*framework.FieldSchema{
 					fieldKeys:    {Type: framework.TypeStringSlice, Description: "IDs of the sessions."},
-					fieldKeyInfo: {Type: framework.TypeMap, Description: "What sessions/:id says of each; only if there are 1,000 at most."},
+					fieldKeyInfo: {Type: framework.TypeMap, Description: "The fields of sessions/:id for each. Only up to 1,000 sessions."},
 				}),
 			},
 		},
@@ -51,13 +52,13 @@ func (b *backend) pathSessions() *framework.Path {
 		Operations: map[logical.Operation]framework.OperationHandler{
 			logical.ReadOperation: &framework.PathOperation{
 				Callback:  b.readSession,
-				Summary:   "Read what is known of a session, without its token.",
+				Summary:   "Read a session, without its token.",
 				Responses: ok("The session.", sessionAnswerFields()),
 			},
 			logical.DeleteOperation: &framework.PathOperation{
 				Callback:                    b.deleteSession,
-				Summary:                     "Log a session out at Workfront now, whoever leases it.",
-				Responses:                   noContent(),
+				Summary:                     "Log a session out at Workfront now, regardless of its leases.",
+				Responses:                   written("Logged out, or not there."),
 				ForwardPerformanceStandby:   true,
 				ForwardPerformanceSecondary: true,
 			},
@@ -69,14 +70,20 @@ func (b *backend) pathSessions() *framework.Path {
 
 func sessionAnswerFields() map[string]*framework.FieldSchema {
 	return map[string]*framework.FieldSchema{
-		fieldRole:             {Type: framework.TypeString, Description: "Role that the session was started for; empty for the defaults of config."},
-		settings.FieldUserID:  {Type: framework.TypeString, Description: "ID of the Workfront user whose session it is."},
-		settings.FieldBaseURL: {Type: framework.TypeString, Description: "Address of the Workfront that issued it."},
-		fieldIssuedAt:         {Type: framework.TypeTime, Description: "When it was started."},
-		fieldExpiresAt:        {Type: framework.TypeTime, Description: "When it ends by itself."},
-		fieldStated:           {Type: framework.TypeBool, Description: "Whether Workfront stated that end, or it is assumed (session_ttl)."},
-		fieldLeases:           {Type: framework.TypeInt, Description: "How many leases hold it."},
-		fieldState:            {Type: framework.TypeString, Description: "active, or logout_pending: it could not be logged out yet and is tried again."},
+		fieldRole:             {Type: framework.TypeString, Description: "Role that the session was started for. Empty for the defaults of config."},
+		settings.FieldUserID:  {Type: framework.TypeString, Description: "ID of the Workfront user."},
+		settings.FieldBaseURL: {Type: framework.TypeString, Description: "Workfront host that issued the session."},
+		fieldIssuedAt:         {Type: framework.TypeTime, Description: "When the session was started."},
+		fieldExpiresAt:        {Type: framework.TypeTime, Description: "When the session expires."},
+		fieldStated:           {Type: framework.TypeBool, Description: "Whether Workfront stated that time, or it is assumed (session_ttl)."},
+		fieldLeases:           {Type: framework.TypeInt, Description: "Number of leases on the session."},
+		fieldState: {
+			Type: framework.TypeString,
+			Description: "active; logout_pending: not logged out yet, will retry; damaged: the storage entry cannot be read; " +
+				"newer: a newer version of the plugin wrote it.",
+		},
+		fieldPendingSince: {Type: framework.TypeTime, Description: "Since when the logout has been pending. Omitted for other states."},
+		fieldError:        {Type: framework.TypeString, Description: "Why the storage entry cannot be read. Omitted for other states."},
 	}
 }
 
@@ -91,36 +98,57 @@ func (b *backend) listSessions(ctx context.Context, req *logical.Request, _ *fra
 	var live []string
 	info := make(map[string]any, len(ids))
 	for _, id := range ids {
-		r, err := b.broker.Session(ctx, req.Storage, id)
+		described, err := b.describeSession(ctx, req.Storage, id)
 		if err != nil {
 			return nil, err
 		}
-		if r == nil {
-			continue // it ended meanwhile
+		if described == nil {
+			continue // it was ended meanwhile
 		}
-		if info[id], err = b.describeSession(ctx, req.Storage, r); err != nil {
-			return nil, err
-		}
+		info[id] = described
 		live = append(live, id)
 	}
 	return logical.ListResponseWithInfo(live, info), nil
 }
 
-func (b *backend) describeSession(ctx context.Context, s logical.Storage, r *session.Record) (map[string]any, error) {
-	leases, err := b.broker.Leases(ctx, s, r)
+// The states of a session whose entry cannot be read. The others are those of the ledger.
+const (
+	stateDamaged = "damaged"
+	stateNewer   = "newer"
+)
+
+// describeSession returns what is known of a session, or nil if there is none. One that cannot be read is shown as such, so
+// that it stops nobody from seeing the others.
+func (b *backend) describeSession(ctx context.Context, storage logical.Storage, id string) (map[string]any, error) {
+	s, err := b.broker.Session(ctx, storage, id)
+	var damaged *ledger.DamagedError
+	var newer *ledger.NewerError
+	switch {
+	case errors.As(err, &damaged):
+		return map[string]any{fieldState: stateDamaged, fieldError: err.Error()}, nil
+	case errors.As(err, &newer):
+		return map[string]any{fieldState: stateNewer, fieldError: err.Error()}, nil
+	case err != nil || s == nil:
+		return nil, err
+	}
+	leases, err := b.broker.Leases(ctx, storage, s)
 	if err != nil {
 		return nil, err
 	}
-	return map[string]any{
-		fieldRole:             r.Role,
-		settings.FieldUserID:  r.UserID,
-		settings.FieldBaseURL: r.Endpoint.BaseURL,
-		fieldIssuedAt:         r.IssuedAt.UTC().Format(time.RFC3339),
-		fieldExpiresAt:        r.ExpiresAt.UTC().Format(time.RFC3339),
-		fieldStated:           r.Stated,
+	described := map[string]any{
+		fieldRole:             s.Role,
+		settings.FieldUserID:  s.UserID,
+		settings.FieldBaseURL: s.Endpoint.BaseURL,
+		fieldIssuedAt:         s.IssuedAt.UTC().Format(time.RFC3339),
+		fieldExpiresAt:        s.ExpiresAt.UTC().Format(time.RFC3339),
+		fieldStated:           s.Stated,
 		fieldLeases:           leases,
-		fieldState:            string(r.State),
-	}, nil
+		fieldState:            string(s.State),
+	}
+	if !s.PendingSince.IsZero() {
+		described[fieldPendingSince] = s.PendingSince.UTC().Format(time.RFC3339)
+	}
+	return described, nil
 }
 
 func (b *backend) readSession(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
@@ -128,12 +156,8 @@ func (b *backend) readSession(ctx context.Context, req *logical.Request, d *fram
 	if err := settings.CheckName(fieldID, id); err != nil {
 		return nil, err
 	}
-	r, err := b.broker.Session(ctx, req.Storage, id)
-	if err != nil || r == nil {
-		return nil, err
-	}
-	data, err := b.describeSession(ctx, req.Storage, r)
-	if err != nil {
+	data, err := b.describeSession(ctx, req.Storage, id)
+	if err != nil || data == nil {
 		return nil, err
 	}
 	return &logical.Response{Data: data}, nil
@@ -144,26 +168,33 @@ func (b *backend) deleteSession(ctx context.Context, req *logical.Request, d *fr
 	if err := settings.CheckName(fieldID, id); err != nil {
 		return nil, err
 	}
-	if err := b.broker.Terminate(ctx, req.Storage, id); err != nil {
-		return nil, fmt.Errorf("not logged out yet: %w; unless the session is gone from %ssessions, it is kept as logout_pending and tried again", err, req.MountPoint)
+	unreadable, err := b.broker.Terminate(ctx, req.Storage, id)
+	if err != nil {
+		return nil, fmt.Errorf("session %s is not logged out yet: %w; if %ssessions/%s shows it as logout_pending, the plugin will retry",
+			id, err, req.MountPoint, id)
 	}
-	return nil, nil
+	resp := &logical.Response{}
+	if unreadable {
+		resp.AddWarning("The storage entry of this session could not be read and was deleted. The session was not logged out: " +
+			"it stays alive in Workfront until it expires.")
+	}
+	return resp, nil
 }
 
 const (
 	sessionsListDescription = `
-Every session that this mount started and that has not ended, with the role and
-user it is for, its end, the number of its leases, and its state. A session that
-could not be logged out is kept as logout_pending and tried again.
+Lists every live session that this mount started, with its role and user, its
+expiry, the number of its leases, and its state. A session that could not be
+logged out stays listed as logout_pending, and the plugin retries the logout.
 
   $ vault list -detailed workfront/sessions
 `
 	sessionsDescription = `
-Reads what is known of a session. Its token is not part of it.
+Reads a session. The token is never part of the response.
 
 Deleting a session logs it out at Workfront now, for example because its token
-was seen where it should not be. Leases on it can be revoked as usual
-afterwards.
+has leaked. The logout is carried out or pending even if the command is
+interrupted. Leases on the session can be revoked as usual afterwards.
 
   $ vault read workfront/sessions/<session_id>
   $ vault delete workfront/sessions/<session_id>

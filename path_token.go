@@ -116,7 +116,7 @@ func (b *backend) issueToken(ctx context.Context, req *logical.Request, d *frame
 	left := lease.ExpiresAt.Sub(b.now()).Truncate(time.Second) - time.Second
 	if left < time.Second {
 		// A TTL of 0 would stand for the mount's default.
-		if err := b.broker.Release(ctx, req.Storage, lease.SessionID, lease.ID); err != nil {
+		if err := b.broker.Release(ctx, req.Storage, lease.LeaseRef); err != nil {
 			return nil, err
 		}
 		return nil, &workfront.UnavailableError{Reason: "the session ended before it could be lent out; read again"}
@@ -186,6 +186,7 @@ func internalData(lease *session.Lease, ttl time.Duration, roleName string) map[
 		internalVersion: leaseVersion,
 		internalSession: lease.SessionID,
 		internalLease:   lease.ID,
+		internalBaseURL: lease.BaseURL,
 		internalTTL:     ttl.String(),
 		internalRole:    roleName,
 	}

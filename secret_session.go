@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
 
+	"vault-plugin-secrets-workfront/internal/ledger"
 	"vault-plugin-secrets-workfront/internal/session"
 	"vault-plugin-secrets-workfront/internal/settings"
 )
@@ -23,6 +24,7 @@ const (
 	internalVersion = "version"
 	internalSession = "session_id"
 	internalLease   = "lease_id"
+	internalBaseURL = "base_url"
 	internalTTL     = "ttl"
 	internalRole    = "role"
 
@@ -57,11 +59,11 @@ func (b *backend) renewSession(ctx context.Context, req *logical.Request, _ *fra
 	if err != nil {
 		return nil, err
 	}
-	if record == nil || record.State != session.StateActive {
+	if record == nil || record.State != ledger.StateActive {
 		return nil, settings.BadInput("cannot renew lease: its Workfront session has ended; read a new token")
 	}
 	left := record.ExpiresAt.Sub(b.now())
-	if left < session.MinLife {
+	if left < session.MinLifetime {
 		return nil, settings.BadInput("cannot renew lease: its Workfront session expires at %s and cannot be extended; read a new token",
 			record.ExpiresAt.UTC().Format(time.RFC3339))
 	}
@@ -100,7 +102,8 @@ func (b *backend) revokeSession(ctx context.Context, req *logical.Request, _ *fr
 	if err != nil {
 		return nil, err
 	}
-	return nil, b.broker.Release(ctx, req.Storage, sessionID, leaseID)
+	baseURL, _ := req.Secret.InternalData[internalBaseURL].(string) // leases of older builds have none
+	return nil, b.broker.Release(ctx, req.Storage, session.LeaseRef{ID: leaseID, SessionID: sessionID, BaseURL: baseURL})
 }
 
 func leaseData(req *logical.Request, name string) (string, error) {

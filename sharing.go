@@ -3,38 +3,32 @@ package main
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/hashicorp/vault/sdk/logical"
 
 	"vault-plugin-secrets-workfront/internal/settings"
 )
 
-// unshare ends what the readers of a role shared and nobody leases, if its settings say that they share nothing any
-// more. A failure is only logged: such a session ends by itself at last.
+// unshare ends the session that the readers of a role shared, unless they go on sharing or lease it. A failure is only
+// logged: such a session expires by itself.
 func (b *backend) unshare(ctx context.Context, storage logical.Storage, role string) {
 	shares, err := b.settings.Shares(ctx, storage, role)
 	if err == nil && !shares {
-		err = b.broker.Retire(ctx, storage, settings.ShareName(role))
+		err = b.broker.Unshare(ctx, storage, role)
 	}
 	if err != nil {
-		b.Logger().Warn("a session that is no longer shared could not be logged out; it lives until it expires", "role", role, "error", err)
+		b.Logger().Warn("failed to end a session that is not shared any more; it stays alive until it expires", "role", role, "error", err)
 	}
 }
 
 // unshareAll does so for all roles and the mount's defaults, because any of them may inherit from config.
 func (b *backend) unshareAll(ctx context.Context, storage logical.Storage) {
-	names, err := b.broker.Shares(ctx, storage)
+	err := b.broker.UnshareExcept(ctx, storage, func(role string) bool {
+		shares, err := b.settings.Shares(ctx, storage, role)
+		return shares || err != nil // what cannot be read is left as it is
+	})
 	if err != nil {
-		b.Logger().Warn("sessions that are no longer shared could not be looked for; they live until they expire", "error", err)
-		return
-	}
-	for _, name := range names {
-		role, _ := strings.CutPrefix(name, settings.RolePrefix)
-		if name == settings.ConfigKey {
-			role = ""
-		}
-		b.unshare(ctx, storage, role)
+		b.Logger().Warn("failed to end sessions that are not shared any more; they stay alive until they expire", "error", err)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/hashicorp/vault/sdk/logical"
 
+	"vault-plugin-secrets-workfront/internal/ledger"
 	"vault-plugin-secrets-workfront/internal/session"
 )
 
@@ -197,8 +198,8 @@ func (o operation) breakAt(t *testing.T, d breakdown, n int) (broke bool) {
 	for _, l := range b.held {
 		f.release(l)
 	}
-	if f.source.Share != "" {
-		if err := f.broker.Retire(t.Context(), f.storage, f.source.Share); err != nil {
+	if f.source.Shared {
+		if err := f.broker.Unshare(t.Context(), f.storage, f.source.Role); err != nil {
 			t.Error(err)
 		}
 	}
@@ -233,6 +234,6 @@ func (f *fixture) wantHeld(b *books) {
 	f.t.Helper()
 	for _, l := range b.held {
 		f.wantAlive(l, true)
-		f.wantState(l, session.StateActive)
+		f.wantState(l, ledger.StateActive)
 	}
 }

@@ -1,22 +1,38 @@
 package session
 
-// Waiting returns how many readers wait for a flight, or -1 if there is none: a test has to know when all of them do.
+// Waiting returns how many readers wait for a refresh, or -1 if there is none: a test has to know when all of them do.
 func (b *Broker) Waiting(share string) int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	p := b.pools[share]
-	if p == nil || p.flight == nil {
+	s := b.shares[share]
+	if s == nil || s.refresh == nil {
 		return -1
 	}
-	return p.flight.waiting
+	return s.refresh.waiting
 }
 
-// InMemory returns how many sessions, shares and strays memory holds: a test has to see that they do not pile up.
+// InMemory returns how many sessions and shares memory holds: a test has to see that they do not pile up.
 func (b *Broker) InMemory() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return len(b.sessions) + len(b.pools) + len(b.strays)
+	return len(b.handles) + len(b.shares)
 }
 
 // AwaitBackground waits until nothing goes on that outlives its readers. No reader may come meanwhile.
 func (b *Broker) AwaitBackground() { b.inFlight.Wait() }
+
+// LogoutLog is what an exchange is compared with.
+type LogoutLog struct{ log logoutLog }
+
+// NewLogoutLog returns an empty LogoutLog.
+func NewLogoutLog() *LogoutLog {
+	l := new(LogoutLog)
+	l.log.init()
+	return l
+}
+
+// Add notes a logout.
+func (l *LogoutLog) Add(id string) { l.log.add(id) }
+
+// Begin begins an exchange, and returns what tells whether a session was logged out since.
+func (l *LogoutLog) Begin() (since func(id string) bool) { return l.log.now().since }

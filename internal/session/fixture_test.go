@@ -16,6 +16,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/vault/sdk/logical"
 
+	"vault-plugin-secrets-workfront/internal/ledger"
 	"vault-plugin-secrets-workfront/internal/session"
 	"vault-plugin-secrets-workfront/internal/workfront"
 	"vault-plugin-secrets-workfront/internal/workfronttest"
@@ -35,6 +36,7 @@ type fixture struct {
 	clock   *workfronttest.Clock
 	server  *workfronttest.Server
 	storage *faultyStorage
+	options session.Options // of its brokers
 	broker  *session.Broker
 	source  session.Source
 }
@@ -67,12 +69,10 @@ func newFixtureWithTTL(t *testing.T, sessionTTL time.Duration) *fixture {
 		t.Fatal(err)
 	}
 	f := &fixture{t: t, clock: c, server: server, storage: newFaultyStorage()}
+	f.options = session.Options{Now: c.Now, Logger: hclog.NewNullLogger()}
 	f.broker = f.newBroker()
 	f.source = session.Source{
-		Endpoint: session.Endpoint{
-			Endpoint:   workfront.Endpoint{BaseURL: server.URL(), CACert: server.CACert()},
-			APIVersion: "v22.0",
-		},
+		Endpoint:       ledger.Endpoint{BaseURL: server.URL(), CACert: server.CACert(), APIVersion: "v22.0"},
 		ClientID:       app.ClientID,
 		ClientSecret:   app.ClientSecret,
 		CustomerID:     app.CustomerID,
@@ -81,14 +81,13 @@ func newFixtureWithTTL(t *testing.T, sessionTTL time.Duration) *fixture {
 		JWTTTL:         3 * time.Minute,
 		SessionTTL:     30 * time.Minute,
 		RequestTimeout: 10 * time.Second,
+		MaxConnections: 8,
 	}
 	return f
 }
 
 // newBroker returns what a restarted process would have: nothing in memory.
-func (f *fixture) newBroker() *session.Broker {
-	return session.NewBroker(session.Options{Now: f.clock.Now, Logger: hclog.NewNullLogger()})
-}
+func (f *fixture) newBroker() *session.Broker { return session.NewBroker(f.options) }
 
 func (f *fixture) issue() *session.Lease {
 	f.t.Helper()
@@ -101,7 +100,7 @@ func (f *fixture) issue() *session.Lease {
 
 func (f *fixture) release(l *session.Lease) {
 	f.t.Helper()
-	if err := f.broker.Release(f.t.Context(), f.storage, l.SessionID, l.ID); err != nil {
+	if err := f.broker.Release(f.t.Context(), f.storage, l.LeaseRef); err != nil {
 		f.t.Fatalf("release: %v", err)
 	}
 }
@@ -128,13 +127,13 @@ func (f *fixture) wantAlive(l *session.Lease, want bool) {
 }
 
 // wantState checks what the ledger says of the session; "" means that it must hold nothing.
-func (f *fixture) wantState(l *session.Lease, want session.State) {
+func (f *fixture) wantState(l *session.Lease, want ledger.State) {
 	f.t.Helper()
 	record, err := f.broker.Session(f.t.Context(), f.storage, l.SessionID)
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	var got session.State
+	var got ledger.State
 	if record != nil {
 		got = record.State
 	}

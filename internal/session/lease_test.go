@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"vault-plugin-secrets-workfront/internal/ledger"
 	"vault-plugin-secrets-workfront/internal/session"
 	"vault-plugin-secrets-workfront/internal/workfront"
 	"vault-plugin-secrets-workfront/internal/workfronttest"
@@ -17,7 +18,7 @@ func TestLeaseLogsOutItsSession(t *testing.T) {
 	f := newFixture(t)
 	lease := f.issue()
 	f.wantAlive(lease, true)
-	f.wantState(lease, session.StateActive)
+	f.wantState(lease, ledger.StateActive)
 	if got, want := lease.ExpiresAt, f.clock.Now().Add(30*time.Minute); !got.Equal(want) {
 		t.Errorf("expires at: got %s, want %s, as workfront stated", got, want)
 	}
@@ -49,13 +50,13 @@ func TestEndOfSession(t *testing.T) {
 		after     time.Duration
 		broken    bool // Workfront answers 500 to the logout
 		logouts   int
-		state     session.State
+		state     ledger.State
 	}{
 		{"stated, before", "1800", life - time.Second, false, 1, ""},
 		{"stated, past: not called", "1800", life, false, 0, ""},
 		{"stated, past and broken: not called", "1800", life, true, 0, ""},
 		{"assumed, before", workfronttest.OmitExpiresIn, life - time.Second, false, 1, ""},
-		{"assumed, before and broken: parked", workfronttest.OmitExpiresIn, life - time.Second, true, 1, session.StateLogoutPending},
+		{"assumed, before and broken: parked", workfronttest.OmitExpiresIn, life - time.Second, true, 1, ledger.StateLogoutPending},
 		{"assumed, past: one attempt", workfronttest.OmitExpiresIn, life, false, 1, ""},
 		{"assumed, past and broken: its failure is no error", workfronttest.OmitExpiresIn, life, true, 1, ""},
 		{"zero is no statement", "0", life, true, 1, ""},
@@ -235,7 +236,7 @@ func TestConcurrentLeases(t *testing.T) {
 						t.Errorf("issue: %v", err)
 						return
 					}
-					if err := f.broker.Release(t.Context(), f.storage, lease.SessionID, lease.ID); err != nil {
+					if err := f.broker.Release(t.Context(), f.storage, lease.LeaseRef); err != nil {
 						t.Errorf("release: %v", err)
 					}
 				})
@@ -285,11 +286,11 @@ func TestWaitingForABusySessionEndsWithItsContext(t *testing.T) {
 	})
 	resume := f.server.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointLogout, Hang: workfronttest.HangBeforeAnswer, Times: 1})
 	done := make(chan error)
-	go func() { done <- f.broker.Release(t.Context(), f.storage, lease.SessionID, lease.ID) }()
+	go func() { done <- f.broker.Release(t.Context(), f.storage, lease.LeaseRef) }()
 	<-entered
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := f.broker.Release(ctx, f.storage, lease.SessionID, lease.ID); !errors.Is(err, context.Canceled) {
+	if err := f.broker.Release(ctx, f.storage, lease.LeaseRef); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want %v", err, context.Canceled)
 	}
 	resume()

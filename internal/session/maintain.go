@@ -3,134 +3,136 @@ package session
 import (
 	"context"
 	"errors"
-	"strings"
+	"slices"
 	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/vault/sdk/logical"
 	"golang.org/x/sync/errgroup"
+
+	"vault-plugin-secrets-workfront/internal/ledger"
 )
 
 const (
-	// parkedFor is how long a session is tried to be logged out, if its stated end does not come first.
-	parkedFor = 24 * time.Hour
-	// parallelLogouts is how many parked sessions are logged out at a time.
-	parallelLogouts = 16
+	// pendingFor is how long a logout is retried, if the session's stated lifetime does not end before.
+	pendingFor = 24 * time.Hour
+	// parallelEnds is how many sessions are ended at a time.
+	parallelEnds = 16
 )
 
-// probeKey is written before maintenance calls Workfront, to find out whether storage can be written at all.
-const probeKey = "maintenance"
-
-// retryUntil returns when a parked session is given up.
-func (r *Record) retryUntil() time.Time {
-	limit := r.ParkedAt.Add(parkedFor)
-	if r.Stated && r.ExpiresAt.Before(limit) {
-		return r.ExpiresAt
+// retryUntil returns when a pending logout is given up.
+func retryUntil(s *ledger.Session) time.Time {
+	limit := s.PendingSince.Add(pendingFor)
+	if s.Stated && s.ExpiresAt.Before(limit) {
+		return s.ExpiresAt
 	}
 	return limit
 }
 
-// Maintain drops sessions whose end has passed and tries again to log out what is parked. What it costs follows
-// those, not the number of live sessions. On storage that cannot be written it does nothing.
+// Maintain drops sessions that have expired and retries pending logouts. What it costs follows those, not the number of live
+// sessions. On storage that cannot be written it does nothing.
 func (b *Broker) Maintain(ctx context.Context, storage logical.Storage) error {
-	b.endpoints.forgive() // what is parked is to be tried now: the next run is a minute away
-	return b.maintain(ctx, ledger{storage})
+	b.tellSums()
+	b.outages.retryNow() // the next run is a minute away
+	return b.maintain(ctx, ledger.New(storage))
 }
 
-func (b *Broker) maintain(ctx context.Context, l ledger) error {
-	buckets, err := l.endedBuckets(ctx, b.now())
+func (b *Broker) maintain(ctx context.Context, l ledger.Ledger) error {
+	expired, err := l.ExpiredBuckets(ctx, b.now())
 	if err != nil {
 		return err
 	}
-	parked, err := l.list(ctx, parkedPrefix)
+	pending, err := l.Pending(ctx)
 	if err != nil {
 		return err
 	}
-	strays := b.straysBySession()
-	if len(buckets) == 0 && len(parked) == 0 && len(strays) == 0 {
+	unsettled := b.unsettled()
+	if len(expired) == 0 && len(pending) == 0 && len(unsettled) == 0 {
 		return nil
 	}
-	if err := l.mark(ctx, probeKey); err != nil {
-		if IsReadOnly(err) {
+	if err := b.proof.renew(ctx, l, b.now); err != nil {
+		if ledger.IsReadOnly(err) {
 			return nil // a standby: the active node does it
 		}
 		return err
 	}
-	errs := []error{b.settleStrays(ctx, l, strays)}
-	for _, bucket := range buckets {
-		errs = append(errs, b.dropEnded(ctx, l, bucket))
+	errs := []error{b.settleAll(ctx, l, unsettled)}
+	for _, bucket := range expired {
+		errs = append(errs, b.dropExpired(ctx, l, bucket))
 	}
-	errs = append(errs, b.retryParked(ctx, l, parked))
+	errs = append(errs, b.retryPending(ctx, l, pending))
 	return errors.Join(errs...)
 }
 
-// IsReadOnly tells whether storage refused to be written, as on a standby. It also knows the error by its text, which is all
-// that comes through the plugin's gRPC.
-func IsReadOnly(err error) bool {
-	return errors.Is(err, logical.ErrReadOnly) || strings.Contains(err.Error(), logical.ErrReadOnly.Error())
+// settleAll does the work that storage does not know of.
+func (b *Broker) settleAll(ctx context.Context, l ledger.Ledger, ids []string) error {
+	return b.each(ctx, l, ids, func(ctx context.Context, h *handle) error { return b.settle(ctx, l, h) })
 }
 
-// dropEnded removes the sessions of a bucket whose time has passed.
-func (b *Broker) dropEnded(ctx context.Context, l ledger, bucket string) error {
-	ids, err := l.list(ctx, expiryPrefix+bucket+"/")
+// dropExpired removes the sessions of a bucket that lies in the past.
+func (b *Broker) dropExpired(ctx context.Context, l ledger.Ledger, bucket ledger.Bucket) error {
+	ids, err := l.InBucket(ctx, bucket)
 	if err != nil {
 		return err
 	}
-	return b.each(ctx, l, ids, func(ctx context.Context, e *entry) error {
-		place := expiryPrefix + bucket + "/" + e.id
+	return b.each(ctx, l, ids, func(ctx context.Context, h *handle) error {
 		switch {
-		case e.record == nil, place != expiryKey(e.id, e.record.ExpiresAt):
-			return l.delete(ctx, place)
-		case e.record.State == StateLogoutPending && !e.record.Stated:
-			return nil // may be alive, and is tried until retryUntil
+		case h.session == nil, !bucket.Holds(h.session):
+			return l.DropExpiry(ctx, bucket, h.id)
+		case h.session.State == ledger.StateLogoutPending && !h.session.Stated:
+			return nil // may be alive, and is retried until retryUntil
 		}
-		return b.end(ctx, l, e)
+		_, err := b.end(ctx, l, h, endingRegardless, b.logoutInBackground)
+		return err
 	})
 }
 
-// retryParked logs parked sessions out. The log is told of the sums, because there can be thousands.
-func (b *Broker) retryParked(ctx context.Context, l ledger, ids []string) error {
+// retryPending retries pending logouts. The log is told of the sums, because there can be thousands.
+func (b *Broker) retryPending(ctx context.Context, l ledger.Ledger, ids []string) error {
 	var finished, givenUp, remaining atomic.Int64
 	var failure atomic.Pointer[failedLogout] // one of those that were tried
-	err := b.each(ctx, l, ids, func(ctx context.Context, e *entry) error {
-		r := e.record
-		if r == nil || r.State != StateLogoutPending {
-			return l.delete(ctx, parkedPrefix+e.id)
+	err := b.each(ctx, l, ids, func(ctx context.Context, h *handle) error {
+		s := h.session
+		if s == nil || s.State != ledger.StateLogoutPending {
+			return l.DropPending(ctx, h.id)
 		}
-		if !b.now().Before(r.retryUntil()) {
-			b.logger.Debug("session given up: it could not be logged out in time", "session_id", e.id, "base_url", r.Endpoint.BaseURL,
-				"parked_at", r.ParkedAt.Format(time.RFC3339))
+		if !b.now().Before(retryUntil(s)) {
+			b.logger.Debug("pending logout given up", "session_id", h.id, "base_url", s.Endpoint.BaseURL,
+				"pending_since", s.PendingSince.Format(time.RFC3339))
 			givenUp.Add(1)
-			return b.remove(ctx, l, e)
+			return b.remove(ctx, l, h)
 		}
-		if err := b.logout(ctx, r); err != nil {
-			b.logger.Debug("session still not logged out", "session_id", e.id, "base_url", r.Endpoint.BaseURL, "error", err)
+		if err := b.proof.renew(ctx, l, b.now); err != nil {
+			return err
+		}
+		if err := b.logoutInBackground(ctx, l, s); err != nil {
+			b.logger.Debug("logout still pending", "session_id", h.id, "base_url", s.Endpoint.BaseURL, "error", err)
 			remaining.Add(1)
-			if !errors.Is(err, errKnownDown) {
-				failure.Store(&failedLogout{r.Endpoint.BaseURL, err})
+			if !errors.Is(err, errMarkedUnavailable) {
+				failure.Store(&failedLogout{s.Endpoint.BaseURL, err})
 			}
 			return nil
 		}
-		if err := b.remove(ctx, l, e); err != nil {
+		if err := b.remove(ctx, l, h); err != nil {
 			return err
 		}
-		b.logger.Debug("session logged out that had been kept to be tried again", "session_id", e.id, "base_url", r.Endpoint.BaseURL)
+		b.logger.Debug("pending logout succeeded", "session_id", h.id, "base_url", s.Endpoint.BaseURL)
 		finished.Add(1)
-		b.notify(ctx, r.event(EventLogoutFinished))
+		b.notify(ctx, event(EventLogoutFinished, s))
 		return nil
 	})
 	if n := finished.Load(); n > 0 {
-		b.logger.Info("sessions logged out that had been kept to be tried again", "sessions", n)
+		b.logger.Info("pending logouts succeeded", "sessions", n)
 	}
 	if n := givenUp.Load(); n > 0 {
-		b.logger.Warn("sessions given up: they could not be logged out in time", "sessions", n)
+		b.logger.Warn("pending logouts given up: the sessions could not be logged out in time", "sessions", n)
 	}
 	if n := remaining.Load(); n > 0 {
 		f := failure.Load()
 		if f == nil {
-			f = &failedLogout{err: errKnownDown}
+			f = &failedLogout{err: errMarkedUnavailable}
 		}
-		b.logger.Warn("sessions still not logged out", "sessions", n, "base_url", f.baseURL, "error", f.err)
+		b.logger.Warn("logouts still pending", "sessions", n, "base_url", f.baseURL, "error", f.err)
 	}
 	return err
 }
@@ -141,29 +143,41 @@ type failedLogout struct {
 	err     error
 }
 
-// each runs do for each session, several at a time, while it holds the session. What fails for one does not keep the others
-// from their turn; the end of ctx does.
-func (b *Broker) each(ctx context.Context, l ledger, ids []string, do func(context.Context, *entry) error) error {
+// each calls do for each session, several at a time, while it holds the session. What fails for one does not keep the others
+// from their turn; the end of ctx does. Sessions whose entries cannot be read are left alone, and the log says how many.
+func (b *Broker) each(ctx context.Context, l ledger.Ledger, ids []string, do func(context.Context, *handle) error) error {
 	var group errgroup.Group
-	group.SetLimit(parallelLogouts)
+	group.SetLimit(parallelEnds)
 	errs := make([]error, len(ids))
 	for i, id := range ids {
 		if ctx.Err() != nil {
 			break
 		}
 		group.Go(func() error {
-			e, err := b.hold(ctx, l, id)
+			h, err := b.hold(ctx, l, id)
 			if err != nil {
 				errs[i] = err
 				return nil
 			}
-			defer b.letGo(e)
-			if errs[i] = do(ctx, e); errs[i] != nil {
-				e.failed()
+			defer b.letGo(h)
+			if errs[i] = do(ctx, h); errs[i] != nil {
+				b.setStale(h)
 			}
 			return nil
 		})
 	}
 	_ = group.Wait()
-	return errors.Join(append(errs, ctx.Err())...)
+	readable := slices.DeleteFunc(errs, isUnreadable)
+	if n := len(ids) - len(readable); n > 0 {
+		b.logger.Error("sessions left alone: their storage entries are damaged, or written by a newer version of this plugin; "+
+			"see `vault list -detailed` of this mount's sessions", "sessions", n)
+	}
+	return errors.Join(append(readable, ctx.Err())...)
+}
+
+// isUnreadable tells whether err says that an entry in storage is damaged or newer.
+func isUnreadable(err error) bool {
+	var damaged *ledger.DamagedError
+	var newer *ledger.NewerError
+	return errors.As(err, &damaged) || errors.As(err, &newer)
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"vault-plugin-secrets-workfront/internal/ledger"
 	"vault-plugin-secrets-workfront/internal/session"
 	"vault-plugin-secrets-workfront/internal/workfronttest"
 )
@@ -18,7 +19,7 @@ func (f *fixture) park() *session.Lease {
 	remove := f.server.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointLogout, Status: 500})
 	f.release(lease)
 	remove()
-	f.wantState(lease, session.StateLogoutPending)
+	f.wantState(lease, ledger.StateLogoutPending)
 	return lease
 }
 
@@ -51,14 +52,14 @@ func TestLogoutThatDoesNotSucceedIsParked(t *testing.T) {
 			lease := f.issue()
 			tt.fault(f)
 			f.release(lease)
-			f.wantState(lease, session.StateLogoutPending)
+			f.wantState(lease, ledger.StateLogoutPending)
 			f.wantAlive(lease, true)
 
 			f.release(lease) // a repeated revocation changes nothing
-			f.wantState(lease, session.StateLogoutPending)
+			f.wantState(lease, ledger.StateLogoutPending)
 
 			f.maintain() // still broken
-			f.wantState(lease, session.StateLogoutPending)
+			f.wantState(lease, ledger.StateLogoutPending)
 
 			f.server.ClearFaults()
 			if err := f.server.Resume(); err != nil {
@@ -83,7 +84,7 @@ func TestKnownOutageParksAtOnce(t *testing.T) {
 	if got := f.server.Stats().Logouts; got != calls {
 		t.Errorf("logouts after one failed: got %d more, want none", got-calls)
 	}
-	f.wantState(second, session.StateLogoutPending)
+	f.wantState(second, ledger.StateLogoutPending)
 
 	f.server.ClearFaults()
 	f.clock.Advance(time.Minute) // by then it is worth a try
@@ -157,13 +158,13 @@ func TestLogOfAnOutageIsShort(t *testing.T) {
 			t.Errorf("the log has %d lines %s with %q, want %d:\n%s", n, level, text, want, log.String())
 		}
 	}
-	wantLines("[WARN]", "kept to be tried again", 1)
+	wantLines("[WARN]", "logout pending, will retry", 1)
 	wantLines("[WARN]", "HTTP status 500", 1)
-	wantLines("[DEBUG]", "kept to be tried again", 19)
+	wantLines("[DEBUG]", "logout pending, will retry", 19)
 	f.maintain()
-	wantLines("[WARN]", "sessions still not logged out: sessions=20", 1)
+	wantLines("[WARN]", "logouts still pending: sessions=20", 1)
 	f.recover()
-	wantLines("[INFO]", "sessions logged out that had been kept to be tried again: sessions=20", 1)
+	wantLines("[INFO]", "pending logouts succeeded: sessions=20", 1)
 	wantLines("[WARN]", "", 2)
 	wantLines("[INFO]", "", 1)
 }
@@ -176,7 +177,7 @@ func TestSessionPastItsAssumedEndIsNotDroppedUntried(t *testing.T) {
 	f.server.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointLogout, Status: 500, Times: 1})
 	f.release(first) // finds out that the endpoint is down
 	f.release(second)
-	f.wantState(second, session.StateLogoutPending)
+	f.wantState(second, ledger.StateLogoutPending)
 	f.clock.Advance(time.Minute)
 	f.maintain()
 	f.wantEmptyLedger()
@@ -205,7 +206,7 @@ func TestParkedSessionIsGivenUp(t *testing.T) {
 			f.clock.Advance(tt.after)
 			f.maintain()
 			if tt.kept {
-				f.wantState(lease, session.StateLogoutPending)
+				f.wantState(lease, ledger.StateLogoutPending)
 			} else {
 				f.wantEmptyLedger()
 			}
@@ -221,7 +222,7 @@ func TestParkedSessionHandedOutAgainIsLive(t *testing.T) {
 	if again.SessionID != parked.SessionID {
 		t.Fatal("the stand-in did not hand out the same session")
 	}
-	f.wantState(again, session.StateActive)
+	f.wantState(again, ledger.StateActive)
 	f.clock.Advance(time.Minute)
 	f.maintain()
 	f.release(parked) // its lease has gone before
@@ -248,7 +249,7 @@ func TestMaintainDropsWhatHasEnded(t *testing.T) {
 			lease := f.issue() // a second lease on it
 			f.clock.Advance(29 * time.Minute)
 			f.maintain()
-			f.wantState(lease, session.StateActive)
+			f.wantState(lease, ledger.StateActive)
 
 			f.clock.Advance(15 * time.Minute)
 			f.maintain()
@@ -271,7 +272,7 @@ func TestMaintainDropsIndexEntriesThatLeadNowhere(t *testing.T) {
 	f.storage.put(t, "parked/"+lease.SessionID, "{}") // from a session that was handed out again
 	f.storage.put(t, "parked/0123456789abcdef", "{}")
 	f.maintain()
-	f.wantState(lease, session.StateActive)
+	f.wantState(lease, ledger.StateActive)
 	f.release(lease)
 	if err := f.storage.Delete(t.Context(), "expiry/odd/0123456789abcdef"); err != nil {
 		t.Fatal(err)
@@ -341,7 +342,7 @@ func TestReleaseEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	f.server.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointLogout, Hang: workfronttest.HangBeforeHandling})
 	f.server.OnEvent(func(workfronttest.Event) { cancel() })
-	if err := f.broker.Release(ctx, f.storage, lease.SessionID, lease.ID); err == nil {
+	if err := f.broker.Release(ctx, f.storage, lease.LeaseRef); err == nil {
 		t.Error("a revocation that was cut off must be repeated, but got no error")
 	}
 	f.server.OnEvent(nil)
@@ -349,19 +350,4 @@ func TestReleaseEndsWithItsContext(t *testing.T) {
 	f.release(lease)
 	f.wantAlive(lease, false)
 	f.wantEmptyLedger()
-}
-
-func TestResetKeepsSessionsRevocable(t *testing.T) {
-	f := newFixture(t)
-	lease := f.issue()
-	f.broker.Reset()
-	f.release(lease)
-	f.wantAlive(lease, false)
-}
-
-func ExampleRecord_ID() {
-	r := session.Record{Token: "not in the ID"}
-	r.Endpoint.BaseURL = "https://acme.my.workfront.com"
-	fmt.Println(r.ID())
-	// Output: d0f06b2a88ff2aa4aabb7a3488c875c9
 }

@@ -1,73 +1,117 @@
 package session
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
+	"context"
 	"time"
 
-	"vault-plugin-secrets-workfront/internal/workfront"
+	"vault-plugin-secrets-workfront/internal/ledger"
 )
 
-// recordVersion is the version of Record's form in storage.
-const recordVersion = 1
-
-// State is what is to be done with a session.
-type State string
-
-const (
-	// StateActive says that the session is lent out.
-	StateActive State = "active"
-	// StateLogoutPending says that the session is to be logged out, and the last attempt did not succeed.
-	StateLogoutPending State = "logout_pending"
-)
-
-// Endpoint is what a logout needs besides the session: the host that issued it, whom to trust there, and the
-// version of the API. It is pinned to the session, so that a changed configuration cannot send the session to
-// another host.
-type Endpoint struct {
-	workfront.Endpoint
-	APIVersion string `json:"api_version"`
+// record enters a session that Workfront returned into the ledger, with fresh.Lease as a lease on it, and returns what the
+// ledger now holds. If it cannot, it logs the session out, unless another lease holds it. began is a moment before the
+// session was exchanged.
+func (b *Broker) record(
+	ctx context.Context, l ledger.Ledger, fresh *ledger.Session, began *logoutMark,
+) (*ledger.Session, error) {
+	id := fresh.ID()
+	// Workfront may have returned a session that lives already.
+	known, err := b.attach(ctx, l, id, fresh.Lease, func(known *ledger.Session) bool { return !b.restates(known, fresh) })
+	if err != nil {
+		b.releaseUndelivered(ctx, l, newLease(fresh.Lease, known, known.ExpiresAt))
+		return nil, err
+	}
+	if known != nil {
+		return known, nil
+	}
+	h, err := b.hold(ctx, l, id)
+	if err != nil {
+		// Whether another lease holds this session cannot be told now, so it must not be logged out now.
+		b.owe(fresh, fresh.Lease)
+		return nil, err
+	}
+	defer b.letGo(h)
+	return b.recordHeld(ctx, l, h, fresh, began)
 }
 
-// Record is one session in the ledger.
-type Record struct {
-	Version   int       `json:"version"`
-	Token     string    `json:"token"` // a credential: it leaves the plugin in the answer to a token read alone
-	TokenType string    `json:"token_type"`
-	Endpoint  Endpoint  `json:"endpoint"`
-	Role      string    `json:"role,omitempty"`
-	UserID    string    `json:"user_id"`
-	IssuedAt  time.Time `json:"issued_at"`
-	ExpiresAt time.Time `json:"expires_at"`
-	// Stated tells whether Workfront stated the end of the session, or it was assumed.
-	Stated bool  `json:"stated"`
-	State  State `json:"state"`
-	// Lease is the lease that the session was started for, "" once that is gone. It stands here because
-	// most sessions never have another one, and a put less counts. Further leases have entries of their own:
-	// a list in here would have to be written anew, longer, for each.
-	Lease leaseID `json:"lease,omitzero"`
-	// ParkedAt is when the session was first found to be StateLogoutPending.
-	ParkedAt time.Time `json:"parked_at,omitzero"`
+// recordHeld is record for a caller that holds the session. fresh.Lease may be zero.
+func (b *Broker) recordHeld(
+	ctx context.Context, l ledger.Ledger, h *handle, fresh *ledger.Session, began *logoutMark,
+) (*ledger.Session, error) {
+	if began.since(h.id) {
+		return nil, errLoggedOut
+	}
+	recorded := fresh
+	var err error
+	if h.session == nil {
+		if err = l.Create(ctx, fresh); err != nil {
+			b.setStale(h)
+			b.endUnrecorded(ctx, l, fresh, err)
+			return nil, err
+		}
+	} else {
+		recorded = b.renewed(h.session, fresh)
+		if err = l.Update(ctx, h.session, recorded, fresh.Lease); err != nil {
+			b.undoUpdate(ctx, l, h, fresh)
+			return nil, err
+		}
+	}
+	h.session = recorded
+	if !fresh.Lease.IsZero() {
+		h.leases[fresh.Lease] = struct{}{}
+	}
+	b.setEnding(h, notEnding) // Workfront returned it just now, so it lives
+	return recorded, nil
 }
 
-// ID returns the name of the session in the ledger. It is made from what makes the session unique, so that a
-// session that Workfront hands out twice is recognised, and it gives nothing of the token away.
-func (r *Record) ID() string {
-	sum := sha256.Sum256([]byte(r.Endpoint.BaseURL + "\n" + r.Token))
-	return hex.EncodeToString(sum[:16])
+// restatement is how much a new statement of a session's lifetime has to differ from the known one to count: less than that
+// is the rounding and the travel of the answer.
+const restatement = time.Minute
+
+// restates tells whether fresh says something new of a session that the ledger holds. A session does not get younger by being
+// returned again: a new statement counts, a new assumption only where the old one has proved wrong.
+func (b *Broker) restates(known, fresh *ledger.Session) bool {
+	if !fresh.Stated {
+		return known.Expired(b.now().Add(MinLifetime))
+	}
+	return !known.Stated || known.ExpiresAt.Sub(fresh.ExpiresAt).Abs() > restatement
 }
 
-// left returns how much of the session's life remains.
-func (r *Record) left(now time.Time) time.Duration { return r.ExpiresAt.Sub(now) }
-
-// fading tells whether a quarter of the session's life or less is left, so that it is time for another one.
-func (r *Record) fading(now time.Time) bool {
-	return r.left(now) <= r.ExpiresAt.Sub(r.IssuedAt)/4
+// renewed returns what becomes of a session in the ledger that Workfront has returned again. If its logout was pending, it
+// is live again.
+func (b *Broker) renewed(known, fresh *ledger.Session) *ledger.Session {
+	updated := *known
+	earlier := fresh.Stated && fresh.ExpiresAt.Before(known.ExpiresAt) // always counts: no lease may outlive it
+	if earlier || b.restates(known, fresh) {
+		updated.ExpiresAt, updated.Stated = fresh.ExpiresAt, fresh.Stated
+	}
+	if known.State == ledger.StateLogoutPending {
+		updated.State, updated.PendingSince = ledger.StateActive, time.Time{}
+	}
+	return &updated
 }
 
-// ended tells whether the session's end has passed. If that end was assumed, the session may yet be alive.
-func (r *Record) ended(now time.Time) bool { return !now.Before(r.ExpiresAt) }
+// undoUpdate takes a lease off again that storage may or may not have taken. The caller holds the session.
+func (b *Broker) undoUpdate(ctx context.Context, l ledger.Ledger, h *handle, fresh *ledger.Session) {
+	b.setStale(h)
+	err := b.load(ctx, l, h)
+	if err == nil {
+		err = b.releaseHeld(ctx, l, h, fresh.Lease)
+	}
+	if err != nil {
+		b.setStale(h)
+		b.owe(fresh, fresh.Lease)
+		b.logger.Error("failed to release an undelivered lease; will retry", "session_id", h.id, "error", err)
+	}
+}
 
-func (r *Record) event(kind EventKind) Event {
-	return Event{Kind: kind, SessionID: r.ID(), Role: r.Role, BaseURL: r.Endpoint.BaseURL}
+// endUnrecorded logs out a session that storage did not take. No reader ever got it, and no lease holds it.
+func (b *Broker) endUnrecorded(ctx context.Context, l ledger.Ledger, s *ledger.Session, cause error) {
+	if err := b.tryLogout(ctx, l, s); err != nil {
+		b.logger.Error("a session could be neither stored nor logged out; will retry",
+			"session_id", s.ID(), "base_url", s.Endpoint.BaseURL, "storage_error", cause, "error", err)
+		b.owe(s, s.Lease)
+		return
+	}
+	// Storage that reports an error may have written all the same.
+	_ = l.Remove(ctx, s, nil)
 }

@@ -3,187 +3,102 @@ package session
 import (
 	"context"
 	"errors"
-	"time"
+	"fmt"
 
-	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/vault/sdk/logical"
 
-	"vault-plugin-secrets-workfront/internal/workfront"
+	"vault-plugin-secrets-workfront/internal/ledger"
 )
 
-const (
-	// logoutTimeout is the whole time that a logout may take, retries included, so that a revocation does not
-	// hold Vault up: it keeps a lock meanwhile that delays a step-down.
-	logoutTimeout = 5 * time.Second
-	logoutRetries = 2
-	// warnEvery is how often the log warns of a session that was parked, at most.
-	warnEvery = time.Minute
-)
+// Release ends one lease. The last lease to go logs the session out. If that is not possible now, its logout is pending,
+// which is no error: maintenance tries again. Releasing a lease twice, or one whose session is gone, is no error either. What is
+// returned is a failure of storage, an entry of a newer version, or the cancellation of ctx; the call can be repeated.
+func (b *Broker) Release(ctx context.Context, storage logical.Storage, ref LeaseRef) error {
+	return b.release(ctx, ledger.New(storage), ref)
+}
 
-// errKnownDown stands for a logout that was not tried.
-var errKnownDown error = &workfront.UnavailableError{Reason: "a logout failed there a moment ago", Transient: true}
-
-// Release ends one lease. The last lease to go logs the session out. A session that cannot be logged out now is
-// parked, which is no error: the periodic job goes on with it. Releasing a lease twice, or one whose session is gone,
-// is no error either. What is returned is a failure of storage, or the cancellation of ctx; the call can be repeated.
-func (b *Broker) Release(ctx context.Context, storage logical.Storage, sessionID, lease string) error {
-	id, err := parseLeaseID(lease)
+func (b *Broker) release(ctx context.Context, l ledger.Ledger, ref LeaseRef) error {
+	lease, err := ledger.ParseLeaseID(ref.ID)
+	if err != nil {
+		return fmt.Errorf("release lease: %w", err)
+	}
+	if b.endsRegardless(ref.SessionID) {
+		return l.RemoveLease(ctx, ref.SessionID, lease) // the session's end is seen to, and nobody waits for it
+	}
+	if done, err := b.detach(ctx, l, ref.SessionID, lease); done || err != nil {
+		return err
+	}
+	h, err := b.hold(ctx, l, ref.SessionID)
+	if damaged := (*ledger.DamagedError)(nil); errors.As(err, &damaged) {
+		b.logger.Error("revoked a lease on a damaged session; nobody can log that session out any more",
+			"session_id", ref.SessionID, "base_url", ref.BaseURL, "error", err)
+		return l.RemoveLease(ctx, ref.SessionID, lease)
+	}
 	if err != nil {
 		return err
 	}
-	l := ledger{storage}
-	if done, err := b.detach(ctx, l, sessionID, id); done || err != nil {
-		return err
+	defer b.letGo(h)
+	if h.session == nil {
+		b.noteMissing(ref)
 	}
-	e, err := b.hold(ctx, l, sessionID)
-	if err != nil {
-		return err
-	}
-	defer b.letGo(e)
-	if err := b.releaseHeld(ctx, l, e, id); err != nil {
-		e.failed()
+	if err := b.releaseHeld(ctx, l, h, lease); err != nil {
+		b.setStale(h)
 		return err
 	}
 	return nil
 }
 
 // releaseHeld is Release for a caller that holds the session.
-func (b *Broker) releaseHeld(ctx context.Context, l ledger, e *entry, lease leaseID) error {
-	if e.record == nil {
-		// Logged out, or past its end. An interrupted removal may have left the lease.
-		return l.removeLease(ctx, e.id, lease)
+func (b *Broker) releaseHeld(ctx context.Context, l ledger.Ledger, h *handle, lease ledger.LeaseID) error {
+	if h.session == nil {
+		// Logged out, or expired. An interrupted removal may have left the lease.
+		return l.RemoveLease(ctx, h.id, lease)
 	}
-	_, on := e.leases[lease]
-	others := len(e.leases)
+	_, on := h.leases[lease]
+	others := len(h.leases)
 	if on {
 		others--
 	}
 	switch {
-	case others > 0 && lease == e.record.Lease:
-		updated := *e.record
-		updated.Lease = leaseID{}
-		if err := l.put(ctx, &updated); err != nil {
+	case others == 0 && h.session.State == ledger.StateLogoutPending && !on:
+		return nil // made pending by an earlier try of this revocation
+	case others == 0:
+		_, err := b.end(ctx, l, h, endingUnleased, b.tryLogout)
+		return err
+	case lease == h.session.Lease && on:
+		updated := *h.session
+		updated.Lease = ledger.LeaseID{}
+		if err := l.Update(ctx, h.session, &updated, ledger.LeaseID{}); err != nil {
 			return err
 		}
-		e.record = &updated
-	case others > 0:
-		if err := l.removeLease(ctx, e.id, lease); err != nil {
-			return err
-		}
-	case e.record.State == StateLogoutPending && !on:
-		return nil // parked by an earlier try of this revocation
+		h.session = &updated
 	default:
-		return b.end(ctx, l, e)
+		if err := l.RemoveLease(ctx, h.id, lease); err != nil {
+			return err
+		}
 	}
-	delete(e.leases, lease)
+	delete(h.leases, lease)
 	return nil
 }
 
-// end logs a session out that no other lease holds, and removes it from the ledger, or parks it there. The caller holds
-// it.
-func (b *Broker) end(ctx context.Context, l ledger, e *entry) error {
-	_, err := b.finish(ctx, l, e, b.logout)
+// endUnleased ends the session that the caller holds if no one leases it.
+func (b *Broker) endUnleased(ctx context.Context, l ledger.Ledger, h *handle) error {
+	if h.session == nil || len(h.leases) > 0 || h.session.State != ledger.StateActive {
+		return nil
+	}
+	session := h.session
+	_, err := b.end(ctx, l, h, endingUnleased, b.tryLogout)
+	if err != nil {
+		b.setStale(h)
+		b.owe(session, ledger.LeaseID{})
+	}
 	return err
 }
 
-// finish is end, and returns why the session was parked, if it was.
-func (b *Broker) finish(ctx context.Context, l ledger, e *entry, logout func(context.Context, *Record) error) (cause, err error) {
-	ended := e.record.ended(b.now())
-	if ended && e.record.Stated {
-		return nil, b.remove(ctx, l, e)
+// releaseUndelivered releases a lease that did not reach its reader.
+func (b *Broker) releaseUndelivered(ctx context.Context, l ledger.Ledger, lease *Lease) {
+	if err := b.release(ctx, l, lease.LeaseRef); err != nil {
+		b.owe(lease.session, lease.id)
+		b.logger.Error("failed to release an undelivered lease; will retry", "session_id", lease.SessionID, "error", err)
 	}
-	b.setLeaving(e, true)
-	cause = logout(ctx, e.record)
-	switch {
-	case cause == nil:
-		return nil, b.remove(ctx, l, e)
-	case ctx.Err() != nil:
-		return nil, ctx.Err() // Vault is leaving; the revocation will be repeated
-	case ended && !errors.Is(cause, errKnownDown):
-		b.logger.Debug("session not logged out, but past the end that was assumed for it", "session_id", e.id, "error", cause)
-		return nil, b.remove(ctx, l, e)
-	}
-	return cause, b.park(ctx, l, e, cause)
-}
-
-// remove takes a session out of the ledger, with its leases. The caller holds it.
-func (b *Broker) remove(ctx context.Context, l ledger, e *entry) error {
-	if err := l.remove(ctx, e.record, e.leases); err != nil {
-		e.failed()
-		return err
-	}
-	e.record, e.leases = nil, make(leaseSet)
-	b.setLeaving(e, false)
-	return nil
-}
-
-// logout ends the session at Workfront, unless that is known to be down.
-func (b *Broker) logout(ctx context.Context, r *Record) error {
-	if b.endpoints.isDown(r.Endpoint.Endpoint) {
-		return errKnownDown
-	}
-	return b.logoutNow(ctx, r)
-}
-
-// logoutNow ends the session at Workfront.
-func (b *Broker) logoutNow(ctx context.Context, r *Record) error {
-	client, err := b.endpoints.clients.Client(r.Endpoint.Endpoint)
-	if err != nil {
-		return err
-	}
-	limited, cancel := context.WithTimeout(ctx, logoutTimeout)
-	defer cancel()
-	err = client.Logout(limited, workfront.LogoutRequest{Token: r.Token, APIVersion: r.Endpoint.APIVersion, MaxRetries: logoutRetries})
-	if ctx.Err() == nil {
-		b.endpoints.observe(r.Endpoint.Endpoint, err)
-	}
-	b.noteEnded(r.ID()) // a failure may hide a logout
-	return err
-}
-
-// park keeps a session in the ledger that is to be logged out later. The caller holds it.
-func (b *Broker) park(ctx context.Context, l ledger, e *entry, cause error) error {
-	first := e.record.State != StateLogoutPending
-	parked := *e.record
-	parked.Lease = leaseID{}
-	if first {
-		parked.State, parked.ParkedAt = StateLogoutPending, b.now()
-	}
-	err := l.park(ctx, &parked, e.record.Lease, e.leases)
-	if err != nil {
-		e.failed()
-		return err
-	}
-	e.record, e.leases = &parked, make(leaseSet)
-	b.setLeaving(e, false)
-	b.logger.Log(b.parkedLevel(), "session could not be logged out and is kept to be tried again", "session_id", e.id, "base_url", parked.Endpoint.BaseURL,
-		"until", parked.retryUntil().Format(time.RFC3339), "error", cause)
-	if first {
-		b.notify(ctx, parked.event(EventLogoutParked))
-	}
-	return nil
-}
-
-// parkedLevel is the level at which the log is told that a session was parked. An outage parks thousands: the first is
-// warned of, with the cause, and how many there are is what the periodic job says.
-func (b *Broker) parkedLevel() hclog.Level {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if now := b.now(); now.Sub(b.warnedAt) >= warnEvery {
-		b.warnedAt = now
-		return hclog.Warn
-	}
-	return hclog.Debug
-}
-
-// abandon ends a session that storage did not take. It never got into the hands of a reader.
-func (b *Broker) abandon(ctx context.Context, l ledger, r *Record, cause error) {
-	if err := b.logout(ctx, r); err != nil {
-		b.logger.Error("session could be neither stored nor logged out; it is kept in memory to be tried again",
-			"session_id", r.ID(), "base_url", r.Endpoint.BaseURL, "storage_error", cause, "error", err)
-		b.stray(r, r.Lease)
-		return
-	}
-	// Storage that reports an error may have written all the same.
-	_ = l.remove(ctx, r, nil)
 }

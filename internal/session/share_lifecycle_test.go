@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"vault-plugin-secrets-workfront/internal/ledger"
 	"vault-plugin-secrets-workfront/internal/session"
 	"vault-plugin-secrets-workfront/internal/workfronttest"
 )
@@ -32,12 +33,12 @@ func TestCheckOfASessionThatIsNoLongerWanted(t *testing.T) {
 	}{
 		{"its last lease ends", func(*fixture) {}, 0},
 		{"its role is deleted", func(f *fixture) {
-			if err := f.broker.Retire(f.t.Context(), f.storage, f.source.Share); err != nil {
+			if err := f.broker.Unshare(f.t.Context(), f.storage, f.source.Role); err != nil {
 				f.t.Fatal(err)
 			}
 		}, 0},
 		{"it is replaced", func(f *fixture) {
-			f.source.Fingerprint = "changed"
+			f.source.KeyFingerprint = "changed"
 			f.issue()
 		}, 1},
 	}
@@ -95,7 +96,7 @@ func TestRetireDuringARefresh(t *testing.T) {
 	resume := f.server.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointExchange, Hang: workfronttest.HangBeforeAnswer})
 	second := f.issue()
 	eventually(t, "the refresh is under way", func() bool { return f.server.Stats().Exchanges == 2 })
-	if err := f.broker.Retire(t.Context(), f.storage, f.source.Share); err != nil {
+	if err := f.broker.Unshare(t.Context(), f.storage, f.source.Role); err != nil {
 		t.Fatal(err)
 	}
 	f.release(first)
@@ -147,10 +148,10 @@ func TestFaultsOfStorageDoNotMultiplyChecks(t *testing.T) {
 func TestDeletedRolesLeaveNothingInMemory(t *testing.T) {
 	f := newSharedFixture(t)
 	f.source.ClientSecret = "wrong"
-	for _, share := range []string{"roles/a", "roles/b", "roles/c"} {
-		f.source.Share = share
+	for _, role := range []string{"a", "b", "c"} {
+		f.source.Role = role
 		_, _ = f.broker.Issue(t.Context(), f.storage, f.source)
-		if err := f.broker.Retire(t.Context(), f.storage, share); err != nil {
+		if err := f.broker.Unshare(t.Context(), f.storage, role); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -173,7 +174,7 @@ func TestRepeatedReleaseDoesNotHoldReadersUp(t *testing.T) {
 		return nil
 	}}
 	released := make(chan error)
-	go func() { released <- f.broker.Release(t.Context(), slow, first.SessionID, first.ID) }()
+	go func() { released <- f.broker.Release(t.Context(), slow, first.LeaseRef) }()
 	<-entered
 	f.issue()
 	close(resume)
@@ -182,6 +183,7 @@ func TestRepeatedReleaseDoesNotHoldReadersUp(t *testing.T) {
 	}
 }
 
+// What a reader caused and did not wait for is there for the next one.
 func TestReaderLeavesWhileItsSessionIsInstalled(t *testing.T) {
 	f := newSharedFixture(t)
 	ctx, leave := context.WithCancel(t.Context())
@@ -197,6 +199,9 @@ func TestReaderLeavesWhileItsSessionIsInstalled(t *testing.T) {
 		t.Errorf("got %v, want %v", err, context.Canceled)
 	}
 	close(left)
+	f.broker.AwaitBackground()
+	f.release(f.issue())
+	f.wantExchanges(1)
 	f.settle()
 	f.wantNothingLeft()
 }
@@ -206,7 +211,7 @@ func TestEarlierStatementCountsForEveryRole(t *testing.T) {
 	f.behave(func(b *workfronttest.Behaviour) { b.SameSession, b.ExpiresIn = true, pointer("1800") })
 	f.issue()
 	f.behave(func(b *workfronttest.Behaviour) { b.SameSession, b.ExpiresIn = true, pointer("1745") })
-	f.source.Share = "roles/s"
+	f.source.Role = "s"
 	if got, want := f.issue().ExpiresAt.Sub(f.clock.Now()), 1745*time.Second; got != want {
 		t.Errorf("end of the session: got %s from now, want %s as stated last", got, want)
 	}
@@ -218,7 +223,7 @@ func TestSessionIsNotHandedOutAfterItsLogout(t *testing.T) {
 		f := newSharedFixture(t)
 		lease := f.issue()
 		f.storage.writesLeft.Store(0)
-		if err := f.broker.Release(t.Context(), f.storage, lease.SessionID, lease.ID); !errors.Is(err, errStorage) {
+		if err := f.broker.Release(t.Context(), f.storage, lease.LeaseRef); !errors.Is(err, errStorage) {
 			t.Fatalf("got %v, want the storage error", err)
 		}
 		f.storage.heal()
@@ -232,7 +237,7 @@ func TestSessionIsNotHandedOutAfterItsLogout(t *testing.T) {
 		defer resume()
 		ctx, cancel := context.WithCancel(t.Context())
 		released := make(chan error)
-		go func() { released <- f.broker.Release(ctx, f.storage, lease.SessionID, lease.ID) }()
+		go func() { released <- f.broker.Release(ctx, f.storage, lease.LeaseRef) }()
 		eventually(t, "the session is logged out", func() bool { return f.server.Stats().LoggedOut == 1 })
 		cancel()
 		if err := <-released; err == nil {
@@ -292,7 +297,7 @@ func TestSessionThatIsLoggedOutDuringAnExchange(t *testing.T) {
 					cancel()
 				}
 			})
-			if err := f.broker.Release(ctx, f.storage, first.SessionID, first.ID); !errors.Is(err, context.Canceled) {
+			if err := f.broker.Release(ctx, f.storage, first.LeaseRef); !errors.Is(err, context.Canceled) {
 				f.t.Errorf("got %v, want the cancellation", err)
 			}
 			f.server.OnEvent(nil)
@@ -300,7 +305,7 @@ func TestSessionThatIsLoggedOutDuringAnExchange(t *testing.T) {
 		{"its logout is not confirmed", func(f *fixture) { first = f.issue() }, func(f *fixture) {
 			defer f.server.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointLogout, Status: 500, Apply: true})()
 			f.release(first)
-			f.wantState(first, session.StateLogoutPending)
+			f.wantState(first, ledger.StateLogoutPending)
 		}},
 		{"storage does not take it", func(*fixture) {}, func(f *fixture) {
 			f.storage.writesLeft.Store(0)
@@ -320,7 +325,7 @@ func TestSessionThatIsLoggedOutDuringAnExchange(t *testing.T) {
 				before := handedOut()
 				source := f.source
 				if shared {
-					source.Share, source.Fingerprint = "roles/r", "made from this"
+					source.Role, source.Shared, source.KeyFingerprint = "r", true, "made from this"
 				}
 				resume := f.server.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointExchange, Hang: workfronttest.HangBeforeAnswer, Times: 1})
 				leases := make(chan *session.Lease, 1)

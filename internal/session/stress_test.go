@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"vault-plugin-secrets-workfront/internal/ledger"
 	"vault-plugin-secrets-workfront/internal/session"
 	"vault-plugin-secrets-workfront/internal/workfronttest"
 )
@@ -172,7 +173,7 @@ func (s *stress) round(r *rand.Rand) {
 	case n < 86 && s.mix.terminate:
 		if l := s.pick(r, false); l != nil {
 			s.setEnded(l)
-			_ = s.broker.Terminate(ctx, s.storage, l.SessionID)
+			_, _ = s.broker.Terminate(ctx, s.storage, l.SessionID)
 		}
 	case n < 88 && s.mix.endOther:
 		if l := s.pick(r, false); l != nil {
@@ -189,28 +190,26 @@ func (s *stress) round(r *rand.Rand) {
 		s.storage.heal()
 	case n < 97 && s.mix.logouts:
 		s.server.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointLogout, Status: 500, Times: 1 + r.IntN(2)})
-	case n < 98:
-		s.broker.Reset()
 	default:
 		s.wantLeasedLives(r)
 	}
 }
 
-func share(i int) string { return fmt.Sprintf("roles/%d", i) }
+func role(i int) string { return fmt.Sprint(i) }
 
 // read reads a token: a fresh one, or of a share.
 func (s *stress) read(ctx context.Context, r *rand.Rand) {
 	src := s.source
 	if i := r.IntN(stressShares + 1); i < stressShares {
 		s.mu.Lock()
-		src.Share, src.Fingerprint = share(i), fmt.Sprint("version ", s.moves[share(i)])
+		src.Role, src.Shared, src.KeyFingerprint = role(i), true, fmt.Sprint("version ", s.moves[role(i)])
 		s.mu.Unlock()
 	}
 	l, err := s.broker.Issue(ctx, s.storage, src)
 	if err != nil {
 		return
 	}
-	if left := l.ExpiresAt.Sub(s.clock.Now()); left < session.MinLife {
+	if left := l.ExpiresAt.Sub(s.clock.Now()); left < session.MinLifetime {
 		s.t.Errorf("lent out with %s left", left)
 	}
 	s.put(l)
@@ -222,9 +221,9 @@ func (s *stress) revoke(ctx context.Context, r *rand.Rand) {
 	if l == nil {
 		return
 	}
-	err := s.broker.Release(ctx, s.storage, l.SessionID, l.ID)
+	err := s.broker.Release(ctx, s.storage, l.LeaseRef)
 	if err == nil && r.IntN(5) == 0 {
-		err = s.broker.Release(ctx, s.storage, l.SessionID, l.ID)
+		err = s.broker.Release(ctx, s.storage, l.LeaseRef)
 	}
 	if err != nil {
 		s.mu.Lock()
@@ -236,12 +235,12 @@ func (s *stress) revoke(ctx context.Context, r *rand.Rand) {
 
 // changeSettings changes what a share is made from, or deletes it.
 func (s *stress) changeSettings(r *rand.Rand) {
-	name := share(r.IntN(stressShares))
+	name := role(r.IntN(stressShares))
 	s.mu.Lock()
 	s.moves[name]++
 	s.mu.Unlock()
 	if r.IntN(2) == 0 {
-		_ = s.broker.Retire(s.t.Context(), s.storage, name)
+		_ = s.broker.Unshare(s.t.Context(), s.storage, name)
 	}
 }
 
@@ -316,7 +315,7 @@ func (s *stress) wantConsistent() {
 		if lives {
 			alive++
 		}
-		if lives && inStorage == 0 && record.State == session.StateActive && !s.isCurrent(id) {
+		if lives && inStorage == 0 && record.State == ledger.StateActive && !s.isCurrent(id) {
 			s.t.Errorf("%s: nobody leases it, and it is not what is shared", id)
 		}
 	}
@@ -328,7 +327,7 @@ func (s *stress) wantConsistent() {
 // isCurrent tells whether storage names a session as one that is shared.
 func (s *stress) isCurrent(id string) bool {
 	for i := range stressShares {
-		entry, err := s.storage.Get(s.t.Context(), "current/"+share(i))
+		entry, err := s.storage.Get(s.t.Context(), "current/roles/"+role(i))
 		if err == nil && entry != nil && strings.Contains(string(entry.Value), id) {
 			return true
 		}
@@ -343,7 +342,7 @@ func (s *stress) wantAllEnded() {
 		s.release(l)
 	}
 	for i := range stressShares {
-		if err := s.broker.Retire(s.t.Context(), s.storage, share(i)); err != nil {
+		if err := s.broker.Unshare(s.t.Context(), s.storage, role(i)); err != nil {
 			s.t.Error(err)
 		}
 	}

@@ -3,6 +3,8 @@ package settings
 import (
 	"sync"
 	"time"
+
+	"vault-plugin-secrets-workfront/internal/session"
 )
 
 // cache keeps resolved settings between reads, by the name of the role, because parsing a key takes longer than
@@ -10,7 +12,7 @@ import (
 type cache struct {
 	mu         sync.Mutex
 	kept       map[string]*Resolved
-	trust      *Trust
+	trust      *session.Trust
 	generation uint64    // counts drops, so that what was read before one is not kept after it
 	notBefore  time.Time // nothing is kept until then
 }
@@ -39,14 +41,14 @@ func (c *cache) mayKeep(generation uint64, now time.Time) bool {
 	return c.generation == generation && !now.Before(c.notBefore)
 }
 
-func (c *cache) trusted() (kept *Trust, generation uint64) {
+func (c *cache) trusted() (kept *session.Trust, generation uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.trust, c.generation
 }
 
 // keepTrust takes t, as keep does.
-func (c *cache) keepTrust(t *Trust, generation uint64, now time.Time) {
+func (c *cache) keepTrust(t *session.Trust, generation uint64, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.mayKeep(generation, now) {

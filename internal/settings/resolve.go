@@ -2,14 +2,12 @@ package settings
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/hashicorp/vault/sdk/logical"
 
+	"vault-plugin-secrets-workfront/internal/ledger"
 	"vault-plugin-secrets-workfront/internal/session"
 	"vault-plugin-secrets-workfront/internal/signingkey"
 	"vault-plugin-secrets-workfront/internal/workfront"
@@ -87,37 +85,23 @@ func ResolveConfig(ctx context.Context, storage logical.Storage, mount Mount, c 
 
 // source returns what a session is started from.
 func (c Config) source(role string, key *signingkey.Key) session.Source {
-	source := session.Source{
-		Endpoint: session.Endpoint{
-			Endpoint:   workfront.Endpoint{BaseURL: c.BaseURL, CACert: c.CACert},
-			APIVersion: c.APIVersion,
-		},
+	return session.Source{
+		Endpoint:       ledger.Endpoint{BaseURL: c.BaseURL, CACert: c.CACert, APIVersion: c.APIVersion},
 		ClientID:       c.ClientID,
 		ClientSecret:   c.ClientSecret,
+		SecretID:       c.SecretID,
 		CustomerID:     c.CustomerID,
 		UserID:         c.UserID,
 		Signer:         workfront.NewSigner(key.Private),
+		KeyFingerprint: key.Fingerprint(),
 		Role:           role,
+		Shared:         c.ShareSession,
 		JWTTTL:         c.JWTTTL,
 		SessionTTL:     c.SessionTTL,
 		RequestTimeout: c.RequestTimeout,
 		MaxRetries:     *c.MaxRetries,
+		MaxConnections: c.MaxConnections,
 	}
-	if c.ShareSession {
-		source.Share = ShareName(role)
-		// Not the client secret: a session lives on when that is replaced.
-		sum := sha256.Sum256([]byte(strings.Join([]string{c.BaseURL, c.ClientID, c.CustomerID, c.UserID, key.Fingerprint()}, "\n")))
-		source.Fingerprint = hex.EncodeToString(sum[:])
-	}
-	return source
-}
-
-// ShareName names whom a session is shared among: the readers of a role, or those of the mount's defaults.
-func ShareName(role string) string {
-	if role == "" {
-		return ConfigKey
-	}
-	return RolePrefix + role
 }
 
 // Shares tells whether the readers of a role share a session, or those of the mount's defaults if role is empty.

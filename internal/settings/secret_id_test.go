@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"vault-plugin-secrets-workfront/internal/session"
 	"vault-plugin-secrets-workfront/internal/settings"
 )
 
@@ -22,7 +23,7 @@ func (f *fixture) secretID() string {
 // What config trusts is kept in memory, and dropped like the rest.
 func TestTrust(t *testing.T) {
 	f := newFixture(t, nil)
-	trust := func() *settings.Trust {
+	trust := func() *session.Trust {
 		t.Helper()
 		got, err := f.Trust(t.Context(), f.storage)
 		if err != nil {
@@ -31,7 +32,7 @@ func TestTrust(t *testing.T) {
 		return got
 	}
 	first := trust()
-	if want := (settings.Trust{BaseURL: "https://acme.my.workfront.com", SecretID: f.secretID()}); *first != want {
+	if want := (session.Trust{BaseURL: "https://acme.my.workfront.com", SecretID: f.secretID()}); *first != want {
 		t.Errorf("got %+v, want %+v", *first, want)
 	}
 	if trust() != first {

@@ -121,14 +121,15 @@ func (c *Client) conclude(r call, a *answer, failure error) (*answer, error) {
 // attempt sends r once, and returns its answer whole or not at all. An attempt that was not sent, so that Workfront cannot have
 // acted on it, ends in an *unsentError.
 func (c *Client) attempt(r call, body string) (*answer, error) {
-	ctx := r.request.Context()
+	permit := r.request.Context()
+	ctx := permit
 	sending := &permission{}
 	if r.timeout > 0 {
-		detached, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+		detached, cancel := context.WithCancelCause(context.WithoutCancel(permit))
 		defer cancel(nil)
-		stop := context.AfterFunc(ctx, func() {
+		stop := context.AfterFunc(permit, func() {
 			if sending.withdraw() {
-				cancel(context.Cause(ctx))
+				cancel(context.Cause(permit))
 			}
 		})
 		defer stop()

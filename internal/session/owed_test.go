@@ -3,12 +3,13 @@ package session_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/hashicorp/vault/sdk/logical"
 
-	"vault-plugin-secrets-workfront/internal/session"
+	"vault-plugin-secrets-workfront/internal/ledger"
 	"vault-plugin-secrets-workfront/internal/workfronttest"
 )
 
@@ -109,7 +110,7 @@ func TestStrayThatIsParkedEndsLikeOthers(t *testing.T) {
 	f.maintain() // parks it
 	f.server.ClearFaults()
 	again := f.issue() // Workfront hands it out again
-	f.wantState(again, session.StateActive)
+	f.wantState(again, ledger.StateActive)
 	f.clock.Advance(3 * time.Hour)
 	f.maintain()
 	f.wantEmptyLedger()
@@ -179,12 +180,14 @@ func TestUnloadingWaitsForATrial(t *testing.T) {
 
 func TestOneDamagedRecordDoesNotStarveTheOthers(t *testing.T) {
 	f := newFixture(t)
+	log := f.logged()
 	lease := f.park()
 	f.storage.put(t, "session/damaged", "no json")
 	f.storage.put(t, "parked/damaged", "{}")
 	f.clock.Advance(time.Minute)
-	if err := f.broker.Maintain(t.Context(), f.storage); err == nil {
-		t.Error("the damage is not reported")
+	f.maintain()
+	if line := lineWith(log, "damaged"); !strings.Contains(line, "[ERROR]") || !strings.Contains(line, "sessions=1") {
+		t.Errorf("the log says %q of the damage", line)
 	}
 	f.wantAlive(lease, false)
 }
@@ -194,7 +197,7 @@ func TestTerminate(t *testing.T) {
 		f := newFixture(t)
 		lease := f.issue()
 		f.park()
-		if err := f.broker.Terminate(t.Context(), f.storage, lease.SessionID); err != nil {
+		if _, err := f.broker.Terminate(t.Context(), f.storage, lease.SessionID); err != nil {
 			t.Error(err)
 		}
 		f.wantAlive(lease, false)
@@ -204,7 +207,7 @@ func TestTerminate(t *testing.T) {
 		lease := f.issue()
 		f.clock.Advance(31 * time.Minute)
 		f.server.Suspend()
-		if err := f.broker.Terminate(t.Context(), f.storage, lease.SessionID); err != nil {
+		if _, err := f.broker.Terminate(t.Context(), f.storage, lease.SessionID); err != nil {
 			t.Error(err)
 		}
 		f.wantEmptyLedger()

@@ -1,0 +1,81 @@
+package ledger
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"slices"
+	"time"
+)
+
+// State is what is to be done with a session.
+type State string
+
+const (
+	// StateActive says that the session may be issued.
+	StateActive State = "active"
+	// StateLogoutPending says that the session is to be logged out, and no attempt has succeeded yet.
+	StateLogoutPending State = "logout_pending"
+)
+
+// Endpoint is what a logout needs besides the session: the host that issued it, whom to trust there, and the version of
+// the API. It is pinned to the session, so that a changed configuration cannot send the session to another host.
+type Endpoint struct {
+	BaseURL    string `json:"base_url"`
+	CACert     string `json:"ca_cert,omitempty"` // PEM, trusted besides the system's roots
+	APIVersion string `json:"api_version"`
+}
+
+// Session is one session as the ledger holds it.
+type Session struct {
+	Version   int      `json:"version"`
+	Token     string   `json:"token"` // a credential: it leaves the plugin in the answer to a token read alone
+	TokenType string   `json:"token_type"`
+	Endpoint  Endpoint `json:"endpoint"`
+	// SecretID names the client secret that the session was started with (never the secret itself).
+	SecretID  string    `json:"secret_id,omitempty"`
+	Role      string    `json:"role,omitempty"`
+	UserID    string    `json:"user_id"`
+	IssuedAt  time.Time `json:"issued_at"`
+	ExpiresAt time.Time `json:"expires_at"`
+	// Stated tells whether Workfront stated when the session expires, or it was assumed.
+	Stated bool  `json:"stated"`
+	State  State `json:"state"`
+	// Lease is the lease that the session was started for, zero once that is gone. It stands here because most sessions
+	// never have another one, and a write less counts. Further leases have entries of their own: a list in here would
+	// have to be written anew, longer, for each.
+	Lease LeaseID `json:"lease,omitzero"`
+	// PendingSince is when the logout first became pending.
+	PendingSince time.Time `json:"parked_at,omitzero"`
+}
+
+// NewSession returns s in the form that this build stores.
+func NewSession(s Session) *Session {
+	s.Version = version
+	s.State = StateActive
+	return &s
+}
+
+// ID returns the name of the session in the ledger. It is derived from what makes the session unique, so that a session
+// that Workfront hands out twice is recognised, and it gives nothing of the token away.
+func (s *Session) ID() string {
+	sum := sha256.Sum256([]byte(s.Endpoint.BaseURL + "\n" + s.Token))
+	return hex.EncodeToString(sum[:16])
+}
+
+// Left returns how much of the session's lifetime remains.
+func (s *Session) Left(now time.Time) time.Duration { return s.ExpiresAt.Sub(now) }
+
+// Expired tells whether the session's lifetime is over. If that was assumed, the session may yet be alive.
+func (s *Session) Expired(now time.Time) bool { return !now.Before(s.ExpiresAt) }
+
+// indexKeys returns the index entries that lead to the session.
+func (s *Session) indexKeys() []string {
+	keys := []string{expiryKey(s.ID(), s.ExpiresAt)}
+	if s.State == StateLogoutPending {
+		keys = append(keys, pendingPrefix+s.ID())
+	}
+	return keys
+}
+
+// indexed tells whether the index entry leads to s, which may be nil.
+func (s *Session) indexed(key string) bool { return s != nil && slices.Contains(s.indexKeys(), key) }

@@ -1,0 +1,273 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"vault-plugin-secrets-workfront/internal/ledger"
+)
+
+// refreshEvery is how long after one attempt to replace a session in the background the next one is made, at the earliest.
+const refreshEvery = 5 * time.Second
+
+// refresh is one attempt to find or start a session for all who wait for it, and for those to come. Broker.mu guards what
+// changes.
+type refresh struct {
+	src         Source
+	fingerprint string
+	origin      origin
+	cancel      context.CancelFunc // nothing is sent afterwards
+	over        <-chan struct{}    // closed when nothing is sent any more
+	waiting     int                // readers
+	sent        bool               // an exchange is under way at Workfront, or was
+
+	done chan struct{}
+	err  error // after done
+}
+
+// origin says what a refresh was begun for.
+type origin int
+
+const (
+	forReaders   origin = iota // who wait; without them it ends, as long as nothing was sent
+	inBackground               // to replace a session before readers have to wait
+)
+
+// awaitRefresh waits for the refresh of a share, and begins it if there is none. It returns its failure, or nil when the
+// reader is to look again. patience is ctx with the time that the reader waits.
+func (b *Broker) awaitRefresh(
+	ctx, patience context.Context, l ledger.Ledger, src Source, fingerprint string,
+) error {
+	b.mu.Lock()
+	s := b.shareLocked(shareName(src.Role))
+	if s.refresh == nil {
+		if err := b.startRefreshLocked(context.WithoutCancel(ctx), l, src, fingerprint, s, forReaders); err != nil {
+			b.mu.Unlock()
+			return err
+		}
+	}
+	r := s.refresh
+	r.waiting++
+	b.mu.Unlock()
+	select {
+	case <-r.done:
+	case <-patience.Done():
+		if err := b.leave(ctx, s, r); err != nil {
+			return err
+		}
+		<-r.done // nothing was sent, and nothing will be
+	}
+	outdated := r.fingerprint != fingerprint || r.src.ClientSecret != src.ClientSecret
+	if outdated || isCancelled(r.err) && ctx.Err() == nil {
+		return patienceLeft(patience)
+	}
+	return r.err
+}
+
+// patienceLeft is nil for a reader who may look again, because the refresh was for settings that were changed since, or for
+// readers who have left.
+func patienceLeft(patience context.Context) error {
+	if patience.Err() != nil {
+		return errNoAnswer()
+	}
+	return nil
+}
+
+// leave ends a reader's wait. It returns nil if the refresh is about to end by itself.
+func (b *Broker) leave(ctx context.Context, s *share, r *refresh) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	r.waiting--
+	if r.waiting == 0 && r.origin == forReaders && !r.sent {
+		r.cancel()
+		if s.refresh == r {
+			s.refresh = nil // the next reader begins another
+		}
+	}
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case r.sent:
+		return errNoAnswer()
+	}
+	return nil
+}
+
+// startRefreshLocked begins a refresh. Broker.mu is held.
+func (b *Broker) startRefreshLocked(
+	ctx context.Context, l ledger.Ledger, src Source, fingerprint string, s *share, o origin,
+) error {
+	if err := b.beginLocked(); err != nil {
+		return err
+	}
+	permit, cancel := context.WithTimeout(ctx, src.RequestTimeout)
+	r := &refresh{src: src, fingerprint: fingerprint, origin: o, cancel: cancel, over: permit.Done(), done: make(chan struct{})}
+	s.refresh = r
+	go func() {
+		defer b.inFlight.Done()
+		defer cancel()
+		replaced, err := b.runRefresh(ctx, permit, l, s, r)
+		b.mu.Lock()
+		if s.refresh == r {
+			s.refresh = nil
+		}
+		b.mu.Unlock()
+		if err != nil && o == inBackground {
+			b.noteRefreshFailed(src.Role, err)
+		}
+		r.err = err
+		close(r.done)
+		for _, id := range replaced { // no reader waits for their logouts
+			if err := b.endReplaced(ctx, l, id); err != nil {
+				b.logger.Warn("failed to end a replaced session; it stays alive until it expires", "session_id", id, "error", err)
+			}
+		}
+	}()
+	return nil
+}
+
+// runRefresh makes a session current: the one that storage names, which a process before this one may have started, or else
+// a new one. It returns the IDs of those that were replaced: what memory issued need not be what storage names, if that took
+// a hint and reported a failure.
+func (b *Broker) runRefresh(
+	ctx, permit context.Context, l ledger.Ledger, s *share, r *refresh,
+) (replaced []string, err error) {
+	hint, err := b.hint(ctx, l, s.name)
+	if err != nil {
+		return nil, err
+	}
+	if hint.SessionID != "" && hint.Fingerprint == r.fingerprint && r.origin == forReaders {
+		if found, err := b.adopt(ctx, l, s.name, hint); found || err != nil {
+			return nil, err
+		}
+	}
+	issued := b.currentID(s.name)
+	var id string
+	wanted := func() bool { return b.wanted(s, r) }
+	err = b.untilLive(permit, wanted, func(began *logoutMark) error {
+		started, err := b.exchange(permit, r.src, func() { b.setSent(r) })
+		if err != nil {
+			return err
+		}
+		id = started.ID()
+		h, err := b.hold(ctx, l, id)
+		if err != nil {
+			b.owe(started, ledger.LeaseID{})
+			return err
+		}
+		defer b.letGo(h)
+		return b.install(ctx, l, s, r, h, started, began)
+	})
+	if err != nil {
+		return nil, err
+	}
+	replaced = distinct(hint.SessionID, issued)
+	return slices.DeleteFunc(replaced, func(old string) bool { return old == id }), nil
+}
+
+// hint returns what storage names as the current session of a share. It is only a hint: one that cannot be read is dropped.
+func (b *Broker) hint(ctx context.Context, l ledger.Ledger, name string) (ledger.Shared, error) {
+	hint, err := l.Shared(ctx, name)
+	if isUnreadable(err) {
+		b.logger.Warn("dropping an unreadable hint at a shared session", "error", err)
+		return ledger.Shared{}, l.DeleteShared(ctx, name)
+	}
+	return hint, err
+}
+
+func (b *Broker) currentID(name string) string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if s := b.shares[name]; s != nil && s.current != nil {
+		return s.current.id
+	}
+	return ""
+}
+
+func (b *Broker) setSent(r *refresh) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	r.sent = true
+}
+
+// wanted tells whether somebody waits for what a refresh brings, or may come for it: nobody comes for what is not shared any
+// more.
+func (b *Broker) wanted(s *share, r *refresh) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return r.waiting > 0 || b.shares[s.name] == s && s.refresh == r
+}
+
+// adopt makes the session current that storage names, if it is good.
+func (b *Broker) adopt(ctx context.Context, l ledger.Ledger, name string, hint ledger.Shared) (bool, error) {
+	if b.endingOf(hint.SessionID) != notEnding {
+		return false, nil // without waiting for its logout
+	}
+	h, err := b.hold(ctx, l, hint.SessionID)
+	if isUnreadable(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer b.letGo(h)
+	if h.session == nil || b.endingOf(h.id) != notEnding || !b.issuable(h.session) {
+		return false, nil
+	}
+	b.makeCurrent(name, h, hint.Fingerprint, time.Time{}) // unchecked by this process
+	return true, nil
+}
+
+// install records a new session and makes it current. If it cannot, or nobody will come for it, it ends the session. The
+// caller holds it.
+func (b *Broker) install(
+	ctx context.Context, l ledger.Ledger, s *share, r *refresh, h *handle, started *ledger.Session, began *logoutMark,
+) error {
+	recorded, err := b.recordHeld(ctx, l, h, started, began)
+	if err != nil {
+		return err
+	}
+	if err := b.longEnough(recorded.ExpiresAt); err != nil {
+		return errors.Join(err, b.endUnleased(ctx, l, h))
+	}
+	if err := l.SetShared(ctx, s.name, ledger.Shared{SessionID: h.id, Fingerprint: r.fingerprint}); err != nil {
+		return errors.Join(err, b.endUnleased(ctx, l, h))
+	}
+	if !b.wanted(s, r) {
+		return b.endUnleased(ctx, l, h)
+	}
+	b.makeCurrent(s.name, h, r.fingerprint, b.now())
+	return nil
+}
+
+// makeCurrent has memory issue the session that the caller holds.
+func (b *Broker) makeCurrent(name string, h *handle, fingerprint string, checkedAt time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := b.shareLocked(name)
+	if s.current != h || checkedAt.After(s.checkedAt) {
+		s.checkedAt = checkedAt
+	}
+	b.setCurrentLocked(s, h, fingerprint)
+}
+
+// endReplaced ends a session that was replaced, if no one leases it. Else its last lease ends it.
+func (b *Broker) endReplaced(ctx context.Context, l ledger.Ledger, id string) error {
+	h, err := b.hold(ctx, l, id)
+	if isUnreadable(err) {
+		return nil // its owner deals with it
+	}
+	if err != nil {
+		return err
+	}
+	defer b.letGo(h)
+	return b.endUnleased(ctx, l, h)
+}
+
+// distinct returns each of the IDs once, without those that are empty.
+func distinct(ids ...string) []string {
+	slices.Sort(ids)
+	return slices.DeleteFunc(slices.Compact(ids), func(id string) bool { return id == "" })
+}

@@ -1,0 +1,105 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/hashicorp/vault/sdk/logical"
+	"golang.org/x/sync/errgroup"
+
+	"vault-plugin-secrets-workfront/internal/ledger"
+)
+
+// unshareWait is how long a write of settings waits for logouts; what takes longer goes on in the background.
+const unshareWait = 2 * time.Second
+
+// Unshare ends the session that the readers of a role share, if no one leases it, because nobody will read it any more. Else
+// its last lease ends it. role is empty for the mount's defaults. It returns when that is done or after two seconds, and
+// then goes on in the background. The error is a failure of storage.
+func (b *Broker) Unshare(ctx context.Context, storage logical.Storage, role string) error {
+	return b.unshareBriefly(ctx, ledger.New(storage), []string{shareName(role)})
+}
+
+// UnshareExcept is Unshare for all roles that have a shared session, and for the mount's defaults, except those of which
+// shared says that they go on sharing.
+func (b *Broker) UnshareExcept(ctx context.Context, storage logical.Storage, shared func(role string) bool) error {
+	l := ledger.New(storage)
+	names, err := l.Shares(ctx)
+	if err != nil {
+		return err
+	}
+	var ended []string
+	for _, name := range names {
+		if !shared(roleOf(name)) {
+			ended = append(ended, name)
+		}
+	}
+	return b.unshareBriefly(ctx, l, ended)
+}
+
+func (b *Broker) unshareBriefly(ctx context.Context, l ledger.Ledger, names []string) error {
+	if len(names) == 0 {
+		return nil
+	}
+	if err := b.begin(); err != nil {
+		return err
+	}
+	outliving := context.WithoutCancel(ctx)
+	done := make(chan error, 1)
+	go func() {
+		defer b.inFlight.Done()
+		err := b.unshareAll(outliving, l, names)
+		if err != nil {
+			b.logger.Warn("failed to end sessions that are not shared any more; they stay alive until they expire", "error", err)
+		}
+		done <- err
+	}()
+	waited := time.NewTimer(unshareWait)
+	defer waited.Stop()
+	select {
+	case err := <-done:
+		return err
+	case <-waited.C:
+		return nil
+	}
+}
+
+// unshareAll ends shares, several at a time.
+func (b *Broker) unshareAll(ctx context.Context, l ledger.Ledger, names []string) error {
+	var group errgroup.Group
+	group.SetLimit(parallelEnds)
+	errs := make([]error, len(names))
+	for i, name := range names {
+		group.Go(func() error {
+			errs[i] = b.unshare(ctx, l, name)
+			return nil
+		})
+	}
+	_ = group.Wait()
+	return errors.Join(errs...)
+}
+
+func (b *Broker) unshare(ctx context.Context, l ledger.Ledger, name string) error {
+	named, err := b.hint(ctx, l, name)
+	if err != nil {
+		return err
+	}
+	b.mu.Lock()
+	issued := b.forgetLocked(name)
+	b.mu.Unlock()
+	var errs []error
+	for _, id := range distinct(named.SessionID, issued) {
+		errs = append(errs, b.endReplaced(ctx, l, id))
+	}
+	// The hint goes last: without it, nobody would find the session again if this fails or is cut off. A reader who still
+	// goes by the old settings may have it name another one by now.
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	now, err := b.hint(ctx, l, name)
+	if err != nil || now.SessionID == "" || now.SessionID != named.SessionID {
+		return err
+	}
+	return l.DeleteShared(ctx, name)
+}
