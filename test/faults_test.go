@@ -162,6 +162,8 @@ func upstreamFaults() []upstreamFault {
 		{name: "401", bring: answered(401, `{"message":"no"}`), want: 400, texts: []string{"401: no", "client_id", "keys/default"}, exchanges: 1},
 		{name: "403", bring: answered(403, ""), want: 400, texts: []string{"403", "client_id"}, exchanges: 1},
 		{name: "403 with a page", bring: answered(403, htmlPage, html...), want: 502, texts: []string{"403", "proxy or firewall"}, exchanges: 1},
+		{name: "407 with a page", bring: answered(407, htmlPage, html...), want: 502, texts: []string{"407", "proxy or firewall"}, exchanges: 1},
+		{name: "451 with a page", bring: answered(451, htmlPage, html...), want: 502, texts: []string{"451", "proxy or firewall"}, exchanges: 1},
 		{name: "404", bring: answered(404, htmlPage, html...), want: 502, texts: []string{"404", "base_url"}, exchanges: 1},
 		{name: "307 to another host", bring: redirected(307, true), want: 502, texts: []string{"redirect (HTTP status 307)", "base_url"}, exchanges: 1},
 		{name: "307 to the same host", bring: redirected(307, false), want: 502, texts: []string{"redirect (HTTP status 307)"}, exchanges: 1},
