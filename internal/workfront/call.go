@@ -91,17 +91,19 @@ func (c *Client) do(r call) (*answer, error) {
 	}
 }
 
-// latestSending is until when an attempt may be sent, where ctx permits sending and an attempt may take timeout, or, if that is
-// 0, what ctx leaves. It is zero if there is no end to it.
+// latestSending is until when an attempt may be sent: a quarter of what ctx leaves now, of timeout at most (unless that is 0), is
+// for the answer. It is zero if there is no end to it. A reader whose request may take less than request_timeout, because of
+// a listener's max_request_duration, has a quarter of that to wait for the answer.
 func latestSending(ctx context.Context, timeout time.Duration) time.Time {
 	deadline, ok := ctx.Deadline()
 	if !ok {
 		return time.Time{}
 	}
-	if timeout == 0 {
-		timeout = time.Until(deadline)
+	patience := time.Until(deadline)
+	if timeout > 0 {
+		patience = min(patience, timeout)
 	}
-	return deadline.Add(-timeout / 4)
+	return deadline.Add(-patience / 4)
 }
 
 // conclude makes the result of a call that is not tried again.
