@@ -75,6 +75,13 @@ test-openbao: need-test build ## Run the end-to-end tests in the OpenBao that BA
 bench: need-test build ## Measure the plugin against the limits of Vault and processor, 17 minutes (QUICK=1, PARTS=..., PROFILE=1)
 	$(DEV) bench
 
+# gremlins changes one operator at a time and runs the package's tests. Those of session take minutes: hours for all of it.
+.PHONY: mutants
+mutants: bin/gremlins ## Change the code one line at a time and list what no test noticed (MUTANTS="./internal/ledger ...")
+	for package in $(or $(MUTANTS),./internal/ledger ./internal/pemtext ./internal/settings ./internal/signingkey); do \
+	  bin/gremlins unleash --workers 2 --timeout-coefficient 5 "$$package"; \
+	done
+
 .PHONY: fuzz
 fuzz: $(DEV) ## Fuzz what comes from outside for five minutes in all (FUZZ_SECONDS)
 	$(DEV) fuzz
@@ -143,6 +150,9 @@ $(GOLANGCI_LINT): tools/go.mod tools/go.sum
 
 $(ACTIONLINT): tools/actionlint/go.mod tools/actionlint/go.sum
 	cd tools/actionlint && $(TOOL_BUILD) ../../$@ github.com/rhysd/actionlint/cmd/actionlint
+
+bin/gremlins: tools/gremlins/go.mod tools/gremlins/go.sum
+	cd tools/gremlins && $(TOOL_BUILD) ../../$@ github.com/go-gremlins/gremlins/cmd/gremlins
 
 .PHONY: release-tools
 release-tools: $(DEV) bin/goreleaser bin/cyclonedx-gomod bin/notices bin/image
