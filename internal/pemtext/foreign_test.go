@@ -131,6 +131,13 @@ func TestReadKnowsForeignForms(t *testing.T) {
 	}
 }
 
+func TestNormaliseSaysWhichBlock(t *testing.T) {
+	got, err := pemtext.Normalise(certificatePEM() + pemOf("OPENSSH PRIVATE KEY", []byte("x")))
+	if want := "OpenSSH's own format as PEM block 2"; err == nil || got != "" || !strings.Contains(err.Error(), want) {
+		t.Errorf("got %q, %v, want an error that says %q", got, err, want)
+	}
+}
+
 // What `openssl pkcs12 -nodes` prints, with its attributes.
 func TestReadTakesWhatPKCS12Prints(t *testing.T) {
 	printed := pkcs12Printed(t)

@@ -63,7 +63,7 @@ var forms = []struct {
 	{"item of a YAML list", func(s string) string { return "- " + strings.ReplaceAll(s, "\n", "\n  ") }},
 	{"environment file", func(s string) string { return `PRIVATE_KEY="` + strings.ReplaceAll(s, "\n", `\n`) + `"` }},
 	{"text around", func(s string) string {
-		return "Bag Attributes\n    friendlyName: back-end: a--b\n    localKeyID: 54 69\nKey Attributes: <No Attributes>\n" + s + "-- END OF FILE --\n"
+		return "Bag Attributes\n    friendlyName: back-end: a--b, week-END CERTIFICATE-----1\n    localKeyID: 54 69\nKey Attributes: <No Attributes>\n" + s + "-- END OF FILE --\n\n--- "
 	}},
 	{"base64", base64Of},
 	{"base64 in lines", func(s string) string { return wrapped(base64Of(s), 76) }},
@@ -190,6 +190,8 @@ func TestReadRefusesDamage(t *testing.T) {
 		{"empty", "", "is not PEM"},
 		{"white space", " \r\n\t", "is not PEM"},
 		{"words", "correct horse battery staple", "is not PEM"},
+		{"a dash", "-", "is not PEM"},
+		{"dashes and a blank", "----- ", "is not PEM"},
 		{"a file name", "private.key", "is not PEM"},
 		{"a file name that is base64", "certificates", "is not PEM"},
 		{"base64 of words", base64Of(strings.Repeat("correct horse battery staple ", 9)), "is not PEM"},
@@ -203,6 +205,8 @@ func TestReadRefusesDamage(t *testing.T) {
 		{"second without a beginning", cert + key[len(key)/2:], "PEM block 2 has no -----BEGIN line"},
 		{"a dash of the first line is missing", key[1:], "PEM block 1 has a damaged -----BEGIN or -----END line"},
 		{"a dash of the last line is missing", key[:len(key)-2], "PEM block 1 has a damaged -----END line"},
+		{"a dash of the second's first line is missing", cert + key[1:], "PEM block 2 has a damaged -----BEGIN or -----END line"},
+		{"three dashes of the first line are missing", key[3:], "PEM block 1 has a damaged -----BEGIN or -----END line"},
 		{"blanks in the first line", "----- BEGIN" + key[len("-----BEGIN"):], "PEM block 1 has a damaged -----BEGIN or -----END line"},
 		{"the first line is cut off", cert + key[:len("-----BEGIN PRIV")], "PEM block 2 has a damaged -----BEGIN or -----END line"},
 		{"the first line never ends", cert + "-----BEGIN " + strings.Repeat("A", 99) + "-----\n", "PEM block 2 has a damaged"},
