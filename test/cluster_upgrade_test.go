@@ -33,7 +33,7 @@ func buildPlugin(t *testing.T, version string) (file string) {
 	return file
 }
 
-// upgrade goes to the next version, by the commands of docs/setup.md.
+// upgrade goes to the next version, by the commands of docs/install.md.
 func upgrade(t *testing.T, s *survivors, leader *vaultServer) {
 	t.Helper()
 	old := leader.onePluginProcess(t)
