@@ -72,6 +72,7 @@ func TestLogoutAnswers(t *testing.T) {
 		dead   = `{"error":{"class":"com.attask.common.AuthenticationException","message":"no"}}`
 		absent = `{"error":{"message":"You are not currently logged in."}}`
 	)
+	endless := `{"data":{"success":true},"more":"` + strings.Repeat("a", 1<<20) + `"}`
 	type said struct {
 		method string
 		status int
@@ -148,6 +149,7 @@ func TestLogoutAnswers(t *testing.T) {
 		{"forbidden", []said{get(403, `{"error":{"message":"no"}}`)}, refused},
 		{"page of a firewall", []said{get(403, page)}, permanent},
 		{"server error", []said{get(500, done)}, permanent},
+		{"too long", []said{get(200, endless)}, permanent},
 		{"too many requests, then success", []said{get(429, ""), get(200, done)}, success},
 		{"bad gateway, then success", []said{get(502, ""), get(200, done)}, success},
 		{"unavailable, then success", []said{get(503, ""), get(200, done)}, success},

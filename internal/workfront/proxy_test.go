@@ -98,7 +98,14 @@ func TestUnreadableProxySettings(t *testing.T) {
 func TestProxyThatFails(t *testing.T) {
 	t.Parallel()
 	refusing := func(status int) string {
-		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }))
+		var refused atomic.Int64
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			// Each of the two calls may be tried once more.
+			if n := refused.Add(1); n > 2 && status != http.StatusBadGateway {
+				t.Errorf("the proxy was asked %d times, want no second try of what does not pass", n)
+			}
+			w.WriteHeader(status)
+		}))
 		t.Cleanup(s.Close)
 		return s.Listener.Addr().String()
 	}

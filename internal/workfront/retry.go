@@ -92,13 +92,18 @@ func sleep(ctx context.Context, d time.Duration) error {
 }
 
 // mayPass tells a failure of the network, which may pass by itself, from one that somebody has to mend: a
-// certificate that is not trusted, a TLS version, a name that does not exist.
+// certificate that is not trusted, a TLS version, a name that does not exist, a proxy that declines, an answer that is no
+// answer of Workfront's.
 func mayPass(err error) bool {
 	var dns *net.DNSError
-	if errors.As(err, &dns) && dns.IsNotFound {
+	var refusal *proxyRefusal
+	switch {
+	case errors.As(err, &dns) && dns.IsNotFound:
 		return false
+	case errors.As(err, &refusal):
+		return transientStatus(refusal.status)
 	}
-	return !isTLS(err) && !errors.Is(err, errUpgrade)
+	return !isTLS(err) && !errors.Is(err, errUpgrade) && !errors.Is(err, errTooLong)
 }
 
 func isTLS(err error) bool {
@@ -129,7 +134,7 @@ func transportError(err error, through string) error {
 	said := clean(err.Error())
 	switch {
 	case errors.As(err, &refusal):
-		e.Status, e.Transient = refusal.status, transientStatus(refusal.status)
+		e.Status = refusal.status
 		e.Reason = fmt.Sprintf("the proxy %s does not let the connection through (HTTP status %d)", through, refusal.status)
 		if refusal.status == http.StatusProxyAuthRequired {
 			e.Reason = fmt.Sprintf("the proxy %s demands authentication (HTTP status 407); put the right user and password into its URL "+
@@ -141,7 +146,7 @@ func transportError(err error, through string) error {
 			e.Reason = fmt.Sprintf("there was no connection through the proxy %s in the time allowed", through)
 		}
 	case errors.Is(err, errTooLong):
-		e.Reason, e.Transient = fmt.Sprintf("its answer is longer than %d bytes; check that base_url is your Workfront domain", maxBody), false
+		e.Reason = fmt.Sprintf("its answer is longer than %d bytes; check that base_url is your Workfront domain", maxBody)
 	case errors.As(err, &below) && below.Op == "proxyconnect":
 		e.Reason = fmt.Sprintf("the proxy %s cannot be reached: %s", through, said)
 	case errors.As(err, &unknownCA):
