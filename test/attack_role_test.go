@@ -194,7 +194,7 @@ path "`+v.path+`/sessions/mine*" { capabilities = ["read", "delete", "list"] }
 	all := v.clientWith(t, fmt.Sprintf(`path "%s/roles/*" { capabilities = ["create", "update"] }
 path "%s/keys/*" { capabilities = ["create", "update"] }`, v.path, v.path))
 	for _, name := range []string{
-		"a..b", "..a", "a.", ".a", "a%2fb", "a/b", "a%5cb", "a%20b", "%20a", "a%00b", "a%0ab", "a%0d%0ab", "a%2ab", "a%3fb", "a%23b", "a%25b", "a%2bb", "a%3ab", "a%40b",
+		"a..b", "..a", "a.", ".a", "a%2fb", "a/b", "a%5cb", "a%20b", "%20a", "a%00b", "a%0ab", "a%0d%0ab", "a%2ab", "a%3fb", "a%23b", "a%25b", "a%2bb", "a%3ab",
 		"a%D0%B5", "%EF%BD%81", "a%E2%80%8Bb", "a%E2%80%AEb", "a%C2%85b", "a%7fb", "a%1bb", "a%22b", "a%27b", "a%3cb", "a%24%7bb%7d", "a;b", "a,b", "a=b", "a|b", "a~b", "a!b",
 	} {
 		for _, path := range []string{"roles/" + name, "keys/" + name + "/generate"} {

@@ -96,8 +96,8 @@ func TestAttackSize(t *testing.T) {
 	refused("a thousand CAs", http.MethodPatch, "config", mustJSON(t, map[string]any{"ca_cert": authorities, "client_secret": w.app.ClientSecret}), "ca_cert")
 	for _, path := range []string{"roles/", "keys/", "token/", "sessions/"} {
 		// Longer ones cost Vault itself seconds (5 s for 100 kB, on any path of any engine), and the plugin no more than these.
-		for name, segment := range map[string]string{"49 bytes": strings.Repeat("a", 49), "500 bytes": strings.Repeat("a", 500), "10 kB": strings.Repeat("a", 10_000)} {
-			refused(path+" "+name, http.MethodGet, path+segment, "", "48")
+		for name, segment := range map[string]string{"64 bytes": strings.Repeat("a", 64), "500 bytes": strings.Repeat("a", 500), "10 kB": strings.Repeat("a", 10_000)} {
+			refused(path+" "+name, http.MethodGet, path+segment, "", "63")
 		}
 		refused(path+" of 2 MiB", http.MethodGet, path+strings.Repeat("a", 2<<20), "", "")
 		refused(path+" of many segments", http.MethodGet, path+strings.Repeat("a/", 5000), "", "")

@@ -47,8 +47,8 @@ func (m *mount) wantNothingLeft(t *testing.T, w *workfront, alive int) {
 	if held := m.list(t, "session"); len(held) != alive {
 		t.Errorf("storage holds %d sessions, want %d", len(held), alive)
 	}
-	if parked := m.list(t, "parked"); len(parked) > 0 {
-		t.Errorf("parked are %q, want none", parked)
+	if pending := m.list(t, pendingFolder); len(pending) > 0 {
+		t.Errorf("logouts are pending: %q, want none", pending)
 	}
 }
 
@@ -188,12 +188,12 @@ func TestCheckFails(t *testing.T) {
 			t.Errorf("config is %s, want it as it was: %s", got, before)
 		}
 		m.wantBalance(t, w)
-		parked := m.sessions(t)
-		if len(parked) != 2 {
-			t.Errorf("%d sessions are kept to be logged out, want 2", len(parked))
+		pending := m.sessions(t)
+		if len(pending) != 2 {
+			t.Errorf("%d logouts are pending, want 2", len(pending))
 		}
 		remove()
-		for id := range parked {
+		for id := range pending {
 			m.delete(t, "sessions/"+id)
 		}
 		m.wantNothingLeft(t, w, 0)

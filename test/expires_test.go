@@ -4,6 +4,7 @@ package test
 
 import (
 	"net/http"
+	"strconv"
 	"testing"
 	"time"
 
@@ -15,7 +16,7 @@ import (
 func TestExpiresIn(t *testing.T) {
 	t.Parallel()
 	const assumed = 20 * time.Minute
-	const longest = 32 * 24 * time.Hour
+	const longest = 32 * 24 * time.Hour // what Workfront can mean
 	for _, c := range []struct {
 		name, expiresIn string
 		want            time.Duration
@@ -38,10 +39,12 @@ func TestExpiresIn(t *testing.T) {
 		{"hexadecimal", `"0x10"`, assumed, false},
 		{"true", "true", assumed, false},
 		{"an object", `{"seconds":900}`, assumed, false},
-		{"milliseconds", "1800000000", longest, true},
-		{"more than fits into 64 bits", "99999999999999999999", longest, true},
-		{"absurd", "1e300", longest, true},
-		{"absurd as a string", `"1e999"`, longest, true},
+		{"32 days", strconv.Itoa(int(longest.Seconds())), longest, true},
+		{"a second more", strconv.Itoa(int(longest.Seconds()) + 1), assumed, false},
+		{"milliseconds", "28800000", assumed, false},
+		{"more than fits into 64 bits", "99999999999999999999", assumed, false},
+		{"absurd", "1e300", assumed, false},
+		{"absurd as a string", `"1e999"`, assumed, false},
 	} {
 		for _, role := range []string{freshRole, sharedRole} {
 			t.Run(role+"/"+c.name, func(t *testing.T) {
@@ -71,7 +74,7 @@ func TestExpiresIn(t *testing.T) {
 	}
 }
 
-// TestSessionTooShort: what has no time left is not lent out, and not left behind.
+// TestSessionTooShort: what has no time left is not issued, and not left behind.
 func TestSessionTooShort(t *testing.T) {
 	t.Parallel()
 	for _, expiresIn := range []string{"1.9", `"1.9"`} {
@@ -82,7 +85,7 @@ func TestSessionTooShort(t *testing.T) {
 				behave(w, func(b *behaviour) { b.ExpiresIn = &expiresIn })
 				m := withRoles(t, lending(t, sharedVault(t), w, nil))
 				_, err := m.readRole(role)
-				wantError(t, err, http.StatusBadGateway, "too little to be lent out")
+				wantError(t, err, http.StatusBadGateway, "too soon to be issued")
 				if s := w.Stats(); s.Started != 1 || s.LoggedOut != 1 {
 					t.Errorf("sessions: %+v; want the one logged out", s)
 				}

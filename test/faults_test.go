@@ -25,6 +25,7 @@ type upstreamFault struct {
 	exchanges int      // how many came to Workfront: more than one only where none can have started a session
 	hidden    int      // how many sessions were started all the same, and cannot be known
 	atLeast   time.Duration
+	held      bool // the host is not called for a while afterwards, because it asked for that
 }
 
 // faulty is a Workfront to be brought to its fault. elsewhere is another one, and trusted too, to which nothing may go.
@@ -130,9 +131,9 @@ func upstreamFaults() []upstreamFault {
 			name: "answer that breaks off", bring: exchangeFault(workfronttest.Fault{Header: http.Header{"Content-Length": {"9999"}}}),
 			want: 502, texts: []string{"closed the connection before its answer was complete"}, exchanges: 1, hidden: 1,
 		},
-		{name: "hang before the answer", bring: hang(workfronttest.HangBeforeHandling), want: 502, texts: []string{"did not answer in the time allowed"}, exchanges: 1},
-		{name: "hang after the start of the session", bring: hang(workfronttest.HangBeforeAnswer), want: 502, texts: []string{"did not answer in the time allowed"}, exchanges: 1, hidden: 1},
-		{name: "hang in the middle of the answer", bring: hang(workfronttest.HangMidAnswer), want: 502, texts: []string{"did not answer in the time allowed"}, exchanges: 1, hidden: 1},
+		{name: "hang before the answer", bring: hang(workfronttest.HangBeforeHandling), want: 502, texts: []string{"did not answer within request_timeout"}, exchanges: 1},
+		{name: "hang after the start of the session", bring: hang(workfronttest.HangBeforeAnswer), want: 502, texts: []string{"did not answer within request_timeout"}, exchanges: 1, hidden: 1},
+		{name: "hang in the middle of the answer", bring: hang(workfronttest.HangMidAnswer), want: 502, texts: []string{"did not answer within request_timeout"}, exchanges: 1, hidden: 1},
 
 		// Overload, which is tried again: nothing was started.
 		{name: "429", settings: patience, bring: answered(429, ""), want: 502, texts: []string{"overloaded", "429"}, exchanges: 3},
@@ -144,12 +145,12 @@ func upstreamFaults() []upstreamFault {
 		{name: "429 once, then an answer", settings: patience, bring: answeredTimes(1, 429, http.Header{"Retry-After": {"1"}}), want: 200, exchanges: 2, atLeast: time.Second},
 		{name: "429, Retry-After fits once", settings: patience, bring: answered(429, "", "Retry-After", "6"), want: 502, texts: []string{"429"}, exchanges: 2, atLeast: 6 * time.Second},
 		{name: "503, Retry-After fits once", settings: patience, bring: answered(503, "", "Retry-After", "6"), want: 502, texts: []string{"503"}, exchanges: 2, atLeast: 6 * time.Second},
-		{name: "429, Retry-After does not fit", bring: answered(429, "", "Retry-After", "30"), want: 502, texts: []string{"429"}, exchanges: 1},
+		{name: "429, Retry-After does not fit", bring: answered(429, "", "Retry-After", "30"), want: 502, texts: []string{"429"}, exchanges: 1, held: true},
 		{name: "503, Retry-After does not fit", bring: answered(503, "", "Retry-After", "3600"), want: 502, texts: []string{"503"}, exchanges: 1},
 		{name: "503, absurd Retry-After", bring: answered(503, "", "Retry-After", "99999999999999999999"), want: 502, texts: []string{"503"}, exchanges: 1},
 		{name: "503, Retry-After that means nothing", settings: patience, bring: answered(503, "", "Retry-After", "soon"), want: 502, texts: []string{"503"}, exchanges: 3},
 		{name: "429, Retry-After is a date soon", settings: patience, bring: retryDate(429, 5*time.Second), want: 502, texts: []string{"429"}, exchanges: 3, atLeast: 3 * time.Second},
-		{name: "429, Retry-After is a date in an hour", bring: retryDate(429, time.Hour), want: 502, texts: []string{"429"}, exchanges: 1},
+		{name: "429, Retry-After is a date in an hour", bring: retryDate(429, time.Hour), want: 502, texts: []string{"429"}, exchanges: 1, held: true},
 		{name: "503, Retry-After is a date soon", settings: patience, bring: retryDate(503, 5*time.Second), want: 502, texts: []string{"503"}, exchanges: 3, atLeast: 3 * time.Second},
 		{name: "503, Retry-After is a date in an hour", bring: retryDate(503, time.Hour), want: 502, texts: []string{"503"}, exchanges: 1},
 
@@ -187,8 +188,8 @@ func upstreamFaults() []upstreamFault {
 		{name: "access_token is a number", bring: answered(200, `{"access_token":1}`), want: 502, texts: []string{"no access_token"}, exchanges: 1},
 		{name: "access_token that no header carries", bring: answered(200, `{"access_token":"a\r\nb"}`), want: 502, texts: []string{"access_token", "header"}, exchanges: 1},
 		{name: "access_token of 5 KB", bring: answered(200, `{"access_token":"`+strings.Repeat("a", 5000)+`"}`), want: 502, texts: []string{"access_token", "4096"}, exchanges: 1},
-		{name: "10 MiB", bring: answered(200, `{"access_token":"a","more":"`+strings.Repeat("a", 10<<20)+`"}`), want: 502, texts: []string{"longer than 1048576 bytes"}, exchanges: 1},
-		{name: "10 MiB of error", bring: answered(400, `{"message":"`+strings.Repeat("a", 10<<20)+`"}`), want: 502, texts: []string{"longer than 1048576 bytes"}, exchanges: 1},
+		{name: "10 MiB", bring: answered(200, `{"access_token":"a","more":"`+strings.Repeat("a", 10<<20)+`"}`), want: 502, texts: []string{"longer than 65536 bytes"}, exchanges: 1},
+		{name: "10 MiB of error", bring: answered(400, `{"message":"`+strings.Repeat("a", 10<<20)+`"}`), want: 400, texts: []string{"HTTP status 400; ", "client_secret"}, exchanges: 1},
 
 		// What config says is wrong. The stand-in gives no reason.
 		{name: "wrong client secret", bring: reconfigured(field("client_secret", canaryMark+"wrong")), want: 400, texts: []string{"client_secret"}, exchanges: 1},
@@ -259,6 +260,14 @@ func (c upstreamFault) try(t *testing.T, role string) {
 		t.Fatal(err)
 	}
 	m.configure(t, w, settings)
+	if c.held {
+		_, err := m.readRole(role)
+		wantError(t, err, http.StatusServiceUnavailable, "429", "asks for none")
+		if got := w.Stats().Exchanges; got != c.exchanges {
+			t.Errorf("%d exchanges came, want none in the time that Workfront asked for", got-c.exchanges)
+		}
+		return
+	}
 	next := m.roleToken(t, role)
 	if status, body := w.call(t, accessToken(next)); status != http.StatusOK {
 		t.Errorf("the session of the next read is answered with %d: %s", status, body)

@@ -160,7 +160,13 @@ func enableAs(t *testing.T, name string, v *vaultServer, path string, ws ...*wor
 // the settings given besides the necessary ones.
 func lending(t *testing.T, v *vaultServer, w *workfront, settings map[string]any) *mount {
 	t.Helper()
-	m := enable(t, v, uniqueName(t), w)
+	return lendingAs(t, pluginName, v, w, settings)
+}
+
+// lendingAs is lending for the plugin as it is registered under that name.
+func lendingAs(t *testing.T, name string, v *vaultServer, w *workfront, settings map[string]any) *mount {
+	t.Helper()
+	m := enableAs(t, name, v, uniqueName(t), w)
 	key := opensslKey(t)
 	m.write(t, "keys/default/import", map[string]any{"private_key": key.private, "certificate": key.certificate})
 	w.upload(t, key.certificate)
@@ -336,6 +342,9 @@ func (m *mount) storage(t *testing.T) string {
 }
 
 func (m *mount) isMounted(t *testing.T) bool { return m.storage(t) != "" }
+
+// pendingFolder is where the plugin's storage names the sessions whose logout is pending.
+const pendingFolder = "parked"
 
 // list returns the names in a folder of the plugin's storage, "" being its top.
 func (m *mount) list(t *testing.T, folder string) []string {

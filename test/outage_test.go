@@ -15,10 +15,10 @@ import (
 	"vault-plugin-secrets-workfront/internal/workfronttest"
 )
 
-// TestParkedLogoutIsRetried revokes while Workfront is down. The periodic job, which Vault runs each 60 seconds and
+// TestPendingLogoutIsRetried revokes while Workfront is down. The periodic job, which Vault runs each 60 seconds and
 // lets nobody hurry, logs the session out afterwards. All but the wait is done before the parallel tests start, so
 // that they run meanwhile.
-func TestParkedLogoutIsRetried(t *testing.T) {
+func TestPendingLogoutIsRetried(t *testing.T) {
 	w := startWorkfront(t, 0)
 	m := lending(t, sharedVault(t), w, nil)
 	first, second := m.token(t, ""), m.token(t, "")
@@ -41,7 +41,7 @@ func TestParkedLogoutIsRetried(t *testing.T) {
 	if err := w.accounts(2); err != nil {
 		t.Fatal(err)
 	}
-	// What is parked does not keep new sessions from being lent and ended.
+	// What is pending does not keep new sessions from being issued and logged out.
 	m.revoke(t, m.token(t, ""))
 	t.Parallel()
 	eventually(t, 150*time.Second, func() error { return w.accounts(0) })
@@ -49,9 +49,9 @@ func TestParkedLogoutIsRetried(t *testing.T) {
 	wantDead(t, w, second)
 }
 
-// TestParkedByAnswer: Workfront answers, but does not confirm that the session has ended. An unclear 2xx is asked about once
+// TestPendingByAnswer: Workfront answers, but does not confirm that the session has ended. An unclear 2xx is asked about once
 // more, by GET and then by POST; what may be a method or path that it does not know is tried by POST, and what may pass again.
-func TestParkedByAnswer(t *testing.T) {
+func TestPendingByAnswer(t *testing.T) {
 	t.Parallel()
 	elsewhere := startWorkfront(t, 0)
 	html := http.Header{"Content-Type": {"text/html"}}
@@ -104,8 +104,8 @@ func TestParkedByAnswer(t *testing.T) {
 			if err := w.accounts(1); err != nil {
 				t.Error(err)
 			}
-			if got, want := m.list(t, "parked"), []string{sessionID(lease)}; !slices.Equal(got, want) {
-				t.Errorf("parked are %q, want %q", got, want)
+			if got, want := m.list(t, pendingFolder), []string{sessionID(lease)}; !slices.Equal(got, want) {
+				t.Errorf("the pending logouts are %q, want %q", got, want)
 			}
 			if read := m.read(t, "sessions/"+sessionID(lease)); read["state"] != "logout_pending" {
 				t.Errorf("the session is %v, want logout_pending", read)
@@ -147,7 +147,7 @@ func TestLogoutSettledByAnotherTry(t *testing.T) {
 	}
 }
 
-// giveUp ends a test that leaves a session parked, which the periodic job would log out too late for it.
+// giveUp ends a test that leaves a logout pending, which the periodic job would log out too late for it.
 func (m *mount) giveUp(t *testing.T, w *workfront, leases ...*api.Secret) {
 	t.Helper()
 	for _, lease := range leases {
@@ -158,9 +158,9 @@ func (m *mount) giveUp(t *testing.T, w *workfront, leases ...*api.Secret) {
 	}
 }
 
-// TestDisableTriesParked: before the ledger goes, what is parked in it is tried once more (design 4), also if
+// TestDisableTriesPending: before the ledger goes, what is pending in it is tried once more (design 4), also if
 // Workfront was down a moment ago.
-func TestDisableTriesParked(t *testing.T) {
+func TestDisableTriesPending(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]workfronttest.Fault{
 		"after success false": {Body: `{"data":{"success":false}}`},

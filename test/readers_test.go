@@ -130,7 +130,7 @@ func (m *mount) useFresh(w *workfront) func(reader int, lease *api.Secret) error
 func (m *mount) wantBalance(t *testing.T, w *workfront) {
 	t.Helper()
 	eventually(t, 20*time.Second, func() error {
-		var leased, parked, unleased, leases int
+		var leased, pending, unleased, leases int
 		for id, s := range m.sessions(t) {
 			end, err := time.Parse(time.RFC3339, fmt.Sprint(s["expires_at"]))
 			if err != nil {
@@ -141,7 +141,7 @@ func (m *mount) wantBalance(t *testing.T, w *workfront) {
 			switch {
 			case !time.Now().Before(end.Add(time.Second)): // it will be dropped
 			case s["state"] == "logout_pending":
-				parked++
+				pending++
 			case n > 0:
 				leased++
 			default:
@@ -149,9 +149,9 @@ func (m *mount) wantBalance(t *testing.T, w *workfront) {
 			}
 		}
 		s, known := w.Stats(), m.leases(t, m.path+"/token")
-		if s.Started != s.LoggedOut+s.Expired+leased+parked+unleased+s.Undelivered || s.Undelivered != w.undelivered || leases != known {
-			return fmt.Errorf("the stand-in counted %+v, the mount holds %d sessions leased, %d parked, %d not leased yet, with %d leases; Vault knows %d leases",
-				s, leased, parked, unleased, leases, known)
+		if s.Started != s.LoggedOut+s.Expired+leased+pending+unleased+s.Undelivered || s.Undelivered != w.undelivered || leases != known {
+			return fmt.Errorf("the stand-in counted %+v, the mount holds %d sessions leased, %d to be logged out, %d not leased yet, with %d leases; Vault knows %d leases",
+				s, leased, pending, unleased, leases, known)
 		}
 		return nil
 	})

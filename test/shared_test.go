@@ -111,7 +111,7 @@ func TestStoryColdSharedRole(t *testing.T) {
 	if s := w.Stats(); s.LoggedOut != 1 || s.Logouts != 1 {
 		t.Errorf("sessions: %+v; want 1 logged out by 1 call", s)
 	}
-	for _, folder := range []string{"session", "lease", "expiry", "parked"} {
+	for _, folder := range []string{"session", "lease", "expiry", pendingFolder} {
 		if left := m.list(t, folder); len(left) > 0 {
 			t.Errorf("storage holds %s of %q, want nothing", folder, left)
 		}
