@@ -5,6 +5,8 @@ package test
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -16,7 +18,7 @@ import (
 )
 
 // lastWords is what the log says of a mount that is being disabled, if it leaves sessions behind.
-const lastWords = "this mount is being disabled"
+const lastWords = "mount unloaded while tainted"
 
 func (m *mount) disable(t *testing.T) {
 	t.Helper()
@@ -56,7 +58,7 @@ func TestDisableInOutage(t *testing.T) {
 			leases := m.mass(t)
 			outage(w)
 			took := timed(t, "secrets disable, Workfront "+name, func() { m.disable(t) })
-			wantFewLogouts(t, w, took, 2) // what is parked is tried by Vault's last rollback, and at the end of the plugin
+			wantFewLogouts(t, w, took, 2) // what is pending is tried by Vault's last rollback, and at the end of the plugin
 			if m.isMounted(t) {
 				t.Error("the mount is still there")
 			}
@@ -83,9 +85,9 @@ func TestStoryLastWords(t *testing.T) {
 	w := startWorkfront(t, 0)
 	m := lending(t, v, w, nil)
 	w.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointLogout, Body: `{"data":{"success":false}}`})
-	parked := []*api.Secret{m.token(t, ""), m.token(t, "")}
+	pending := []*api.Secret{m.token(t, ""), m.token(t, "")}
 	leased := m.token(t, "")
-	for _, lease := range parked {
+	for _, lease := range pending {
 		m.revoke(t, lease)
 	}
 	m.reloadPlugin(t)
@@ -103,7 +105,7 @@ func TestStoryLastWords(t *testing.T) {
 	}
 	m.disable(t)
 	v.wantLastWords(t, 3, sessionEnd(t, leased))
-	for _, lease := range append(parked, leased) {
+	for _, lease := range append(pending, leased) {
 		if !w.EndSession(accessToken(lease)) {
 			t.Error("a session that could not be logged out is gone")
 		}
@@ -134,5 +136,66 @@ func TestDisableEndsUnleasedSession(t *testing.T) {
 	m.disable(t)
 	if s := w.Stats(); s.Alive != 0 || s.LoggedOut < 1 || s.Started != 2 { // the old one may have ended by itself
 		t.Errorf("sessions: %+v; want both ended", s)
+	}
+}
+
+// TestStoryDisableAfterForcedRevocation: while the plugin could not start, leases were revoked by force, so that Vault knows
+// none, but the ledger still holds sessions for them. They are logged out when the mount is disabled.
+func TestStoryDisableAfterForcedRevocation(t *testing.T) {
+	t.Parallel()
+	v := ownVault(t)
+	dir, err := pluginDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := uniqueName(t) // a file of its own, because others go on using theirs
+	file := filepath.Join(dir, name)
+	content, err := os.ReadFile(filepath.Join(dir, pluginName))
+	if err == nil {
+		err = os.WriteFile(file, content, 0o700)
+	}
+	if err == nil {
+		err = v.Register(name, name, "")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := startWorkfront(t, 0)
+	m := withRoles(t, lendingAs(t, name, v, w, nil))
+	leases := []*api.Secret{m.token(t, "")}
+	for _, role := range []string{freshRole, sharedRole, sharedRole} {
+		leases = append(leases, m.roleToken(t, role))
+	}
+	if err := os.Rename(file, file+".gone"); err != nil {
+		t.Fatal(err)
+	}
+	v.killPlugin(t)
+	err = m.root.Sys().RevokeWithOptions(&api.RevokeOptions{LeaseID: m.path, Prefix: true, Force: true, Sync: true})
+	if err != nil {
+		t.Fatalf("revoke by force: %v", err)
+	}
+	m.wantNoLeases(t)
+	if err := os.Rename(file+".gone", file); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 30*time.Second, func() error { // until Vault has noticed, calls fail
+		listed, err := m.root.Logical().List(m.path + "/sessions")
+		if err == nil && (listed == nil || len(listed.Data["keys"].([]any)) != 3) {
+			t.Fatalf("listed are %v, want 3 sessions", listed)
+		}
+		return err
+	})
+	if err := w.accounts(3); err != nil {
+		t.Error(err)
+	}
+	m.disable(t)
+	for _, lease := range leases {
+		wantDead(t, w, lease)
+	}
+	if s := w.Stats(); s.LoggedOut != 3 {
+		t.Errorf("sessions: %+v; want 3 logged out", s)
+	}
+	if lines := v.logLines(t, lastWords); len(lines) > 0 {
+		t.Errorf("a mount that leaves nothing behind has last words: %s", lines)
 	}
 }

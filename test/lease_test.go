@@ -3,6 +3,7 @@
 package test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -184,6 +185,14 @@ func TestRenewalWithoutSession(t *testing.T) {
 	if !w.EndSession(accessToken(lease)) {
 		t.Error("the session was ended by nobody, but is not alive")
 	}
+	// Ended before and lost cannot be told apart, so the log is all that shows it.
+	eventually(t, 10*time.Second, func() error { // the log of a plugin takes a moment
+		lines := m.logLines(t, "[DEBUG]", "revoked a lease whose session is not in the ledger", "session_id="+id, "base_url="+w.URL())
+		if n := len(lines); n != 1 {
+			return fmt.Errorf("the log has %d lines of the session that was lost, want 1", n)
+		}
+		return nil
+	})
 	// The index that leads to the record would be cleared by the periodic job.
 	for _, bucket := range m.list(t, "expiry") {
 		m.drop(t, "expiry/"+bucket+id)

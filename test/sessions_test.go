@@ -3,7 +3,9 @@
 package test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -108,7 +110,7 @@ path "`+m.path+`/sessions/*" { capabilities = ["read", "delete"] }
 	m.revoke(t, plain)
 }
 
-// TestDeleteSessionFails: what cannot be logged out now is kept to be tried again, and the operator is told.
+// TestDeleteSessionFails: what cannot be logged out now is retried, and the operator is told.
 func TestDeleteSessionFails(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -160,9 +162,73 @@ func TestDeleteSessionFails(t *testing.T) {
 			if read := m.read(t, "sessions/"+id); read != nil {
 				t.Errorf("the session is still there: %v", read)
 			}
-			m.revoke(t, next) // which may be parked, because Workfront was down a moment ago
+			m.revoke(t, next) // which may be left pending, because Workfront was down a moment ago
 			m.wantBalance(t, w)
 			m.giveUp(t, w, leases[0], next)
+		})
+	}
+}
+
+// TestDeleteSessionCutOff: an operator's command is cut off while the logout hangs. What he asked for is carried out all the
+// same, or it is pending.
+func TestDeleteSessionCutOff(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name  string
+		heals bool // before the time for the logout is over
+	}{
+		{"the logout succeeds", true},
+		{"the logout fails", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			w := startWorkfront(t, 0)
+			m := withRoles(t, lending(t, sharedVault(t), w, nil))
+			lease := m.roleToken(t, sharedRole)
+			path := "sessions/" + sessionID(lease)
+			hang := workfronttest.Fault{Endpoint: workfronttest.EndpointLogout, Hang: workfronttest.HangBeforeHandling}
+			remove := w.Inject(hang)
+			ctx, cutOff := context.WithCancel(t.Context())
+			defer cutOff()
+			deleted := make(chan error, 1)
+			go func() {
+				_, err := m.root.Logical().DeleteWithContext(ctx, m.path+"/"+path)
+				deleted <- err
+			}()
+			eventually(t, 10*time.Second, func() error {
+				if n := w.Stats().Logouts; n != 1 {
+					return fmt.Errorf("%d logouts came, want 1", n)
+				}
+				return nil
+			})
+			cutOff()
+			if err := <-deleted; !errors.Is(err, context.Canceled) {
+				t.Errorf("delete: got %v, want it cut off", err)
+			}
+			if c.heals {
+				remove()
+			} else {
+				eventually(t, 10*time.Second, func() error { // its time is over
+					if n := w.Stats().CallsUnderWay; n > 0 {
+						return fmt.Errorf("%d calls are under way", n)
+					}
+					return nil
+				})
+				if read := m.read(t, path); read["state"] != "logout_pending" || number(t, read["leases"]) != 0 {
+					t.Errorf("the session is %v, want logout_pending, and no leases", read)
+				}
+				remove()
+				m.delete(t, path)
+			}
+			eventually(t, 10*time.Second, func() error { return w.accounts(0) })
+			eventually(t, 10*time.Second, func() error {
+				if read := m.read(t, path); read != nil {
+					return fmt.Errorf("the session is still there: %v", read)
+				}
+				return nil
+			})
+			m.revoke(t, lease)
+			m.wantEmptyLedger(t)
 		})
 	}
 }
