@@ -119,11 +119,11 @@ func (b *backend) issueToken(ctx context.Context, req *logical.Request, d *frame
 		if err := b.broker.Release(ctx, req.Storage, lease.LeaseRef); err != nil {
 			return nil, err
 		}
-		return nil, &workfront.UnavailableError{Reason: "the session ended before it could be lent out; read again"}
+		return nil, &workfront.UnavailableError{Reason: "the session expired before it could be issued; read again"}
 	}
 	if ttl > left {
 		ttl = left
-		warnings = append(warnings, fmt.Sprintf("the lease ends with its session, in %s", left))
+		warnings = append(warnings, fmt.Sprintf("the lease expires with its session, in %s", left))
 	}
 	data := map[string]any{
 		fieldAccessToken:      lease.Token,

@@ -131,10 +131,10 @@ func (k *soak) excuse(began time.Time, err error, expected []failure) string {
 	return ""
 }
 
-// aboutToEnd tells whether a read failed because Workfront handed out a session that has hardly any life left, or none.
+// aboutToEnd tells whether a read failed because Workfront returned a session that is about to expire, or has expired.
 func aboutToEnd(text string) bool {
 	for _, said := range []string{
-		"too little to be lent out", "it kept handing out a session that was being logged out", "ended before it could be lent out",
+		"too soon to be issued", "it kept returning a session that was being logged out", "expired before it could be issued",
 	} {
 		if strings.Contains(text, said) {
 			return true

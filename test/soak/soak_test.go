@@ -78,7 +78,7 @@ func TestAnswersAreJudged(t *testing.T) {
 		"its text with another status": {"", false, answer(502, `the role "a" does not exist`), ""},
 		"502 for the same session":     {sameSession, false, answer(502, "workfront is not available"), ""},
 		"the same session, about to end": {
-			sameSession, false, answer(502, "it answered with a session that has 1s left, too little to be lent out"), sameSession,
+			sameSession, false, answer(502, "it returned a session that expires in 1s, too soon to be issued"), sameSession,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
