@@ -91,7 +91,7 @@ soak: need-test $(DEV) ## Mixed load with faults at random in a real Vault for S
 	$(DEV) soak -time "$(or $(SOAK_TIME),10m)" $(if $(SEED),-seed "$(SEED)")
 
 .PHONY: lint
-lint: need $(GOLANGCI_LINT) $(ACTIONLINT) licenses ## Check the code, scripts, workflows, licenses, go.mod
+lint: need $(DEV) $(GOLANGCI_LINT) $(ACTIONLINT) licenses ## Check the code, pages, scripts, workflows, licenses, go.mod
 	go mod verify
 	go mod tidy -diff
 	go vet ./...
@@ -99,6 +99,7 @@ lint: need $(GOLANGCI_LINT) $(ACTIONLINT) licenses ## Check the code, scripts, w
 	$(GOLANGCI_LINT) run ./...
 	cd tools/release && go vet ./... && ../../$(GOLANGCI_LINT) run ./...
 	scripts/lint-shell.sh
+	$(DEV) lint-docs
 	$(ACTIONLINT)
 
 .PHONY: fmt

@@ -22,6 +22,7 @@ const usage = `usage: dev COMMAND
   bench                  run the benchmark (QUICK, PARTS, PROFILE)
   soak [FLAGS]           run the soak; FLAGS are those of test/soak
   fuzz                   run every fuzz target for its share of FUZZ_SECONDS
+  lint-docs              check the words, links and length of the pages
   cover PERCENT          measure the unit tests' coverage, and fail below PERCENT
   release KIND           make a release in bin/dist: KIND is snapshot or publish (IMAGE)
   release-check          build the commit twice and compare (COLD)
@@ -73,6 +74,8 @@ func run(ctx context.Context, args []string) error {
 		return soak(ctx, args)
 	case "fuzz":
 		return fuzz(ctx)
+	case "lint-docs":
+		return lintDocs(".")
 	case "cover":
 		return cover(ctx, args)
 	case "release":
