@@ -207,7 +207,8 @@ func (s *Server) NewClient(token string) (*api.Client, error) {
 	if s.options.Raft != nil {
 		address = s.options.Raft.url()
 	}
-	client, err := api.NewClient(&api.Config{Address: address, HttpClient: &http.Client{Transport: transport}, Timeout: time.Minute})
+	httpClient := &http.Client{Transport: keepsIdle{transport}}
+	client, err := api.NewClient(&api.Config{Address: address, HttpClient: httpClient, Timeout: time.Minute})
 	if err != nil {
 		return nil, err
 	}
@@ -215,6 +216,10 @@ func (s *Server) NewClient(token string) (*api.Client, error) {
 	client.SetToken(token)
 	return client, nil
 }
+
+// keepsIdle hides CloseIdleConnections. Vault's client calls it whenever a request fails, and with that breaks requests of
+// others that were about to be sent on those connections.
+type keepsIdle struct{ http.RoundTripper }
 
 // maxIdle is how many connections a client keeps open: as many as the benchmark has clients.
 const maxIdle = 128
