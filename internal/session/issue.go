@@ -123,10 +123,24 @@ func (b *Broker) longEnough(expiresAt time.Time) error {
 // exchange starts a session at Workfront, which is not in the ledger yet. Nothing is sent once permit has ended; what was
 // sent has src.RequestTimeout of its own.
 func (b *Broker) exchange(permit context.Context, src Source, sent func()) (*ledger.Session, error) {
+	started, err := b.start(permit, src, sent, nil)
+	if err != nil {
+		return nil, err
+	}
+	return newSession(src, started), nil
+}
+
+// start is exchange before the session is one of the ledger's. observer, which may be nil, is told of each request.
+func (b *Broker) start(
+	permit context.Context, src Source, sent func(), observer func(workfront.Observation),
+) (*workfront.Session, error) {
 	b.clients.SetMaxConnections(src.Endpoint.BaseURL, src.MaxConnections)
 	client, err := b.clients.Client(src.endpoint())
 	if err != nil {
 		return nil, err
+	}
+	if observer != nil {
+		client = client.Observed(observer)
 	}
 	started, err := client.Exchange(permit, workfront.ExchangeRequest{
 		ClientID:     src.ClientID,
@@ -147,6 +161,10 @@ func (b *Broker) exchange(permit context.Context, src Source, sent func()) (*led
 		b.logger.Warn("workfront stated a session lifetime of more than 32 days; assuming session_ttl instead",
 			"base_url", src.Endpoint.BaseURL, "session_ttl", src.SessionTTL)
 	}
+	return started, nil
+}
+
+func newSession(src Source, started *workfront.Session) *ledger.Session {
 	lifetime, stated := started.ExpiresIn, started.ExpiresIn > 0
 	if !stated {
 		lifetime = src.SessionTTL
@@ -161,7 +179,7 @@ func (b *Broker) exchange(permit context.Context, src Source, sent func()) (*led
 		IssuedAt:  started.SentAt,
 		ExpiresAt: started.SentAt.Add(lifetime),
 		Stated:    stated,
-	}), nil
+	})
 }
 
 // wait is a reader who waits for a session of its own, and the goroutine that starts it.

@@ -13,9 +13,12 @@ import (
 	"vault-plugin-secrets-workfront/internal/workfront"
 )
 
+// Endpoint is a Workfront host, whom to trust there, and the version of its API.
+type Endpoint = ledger.Endpoint
+
 // Source is what a session is started from.
 type Source struct {
-	Endpoint       ledger.Endpoint
+	Endpoint       Endpoint
 	ClientID       string
 	ClientSecret   string
 	SecretID       string // names the client secret, without telling anything of it

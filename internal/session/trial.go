@@ -11,34 +11,73 @@ import (
 
 // Trial is a session that was started to prove settings, and that no ledger holds.
 type Trial struct {
-	broker  *Broker
-	session *ledger.Session
+	// Stated: Workfront stated the lifetime of the session. Disbelieved: it stated one that is too long to be meant, so that
+	// it counts as not stated.
+	Stated, Disbelieved bool
+
+	broker   *Broker
+	session  *ledger.Session
+	observer func(workfront.Observation) // may be nil
 }
 
 // Try starts a session to prove settings. The caller ends it, once.
 func (b *Broker) Try(ctx context.Context, src Source) (*Trial, error) {
+	return b.TryObserved(ctx, src, nil)
+}
+
+// TryObserved is Try, and tells observer of each request that is made for the trial, in the goroutine of its caller. observer
+// may be nil.
+func (b *Broker) TryObserved(ctx context.Context, src Source, observer func(workfront.Observation)) (*Trial, error) {
 	if err := b.begin(); err != nil {
 		return nil, err
 	}
 	permit, cancel := context.WithTimeout(ctx, src.RequestTimeout)
 	defer cancel()
-	started, err := b.exchange(permit, src, nil)
+	started, err := b.start(permit, src, nil, observer)
 	if err != nil {
 		b.inFlight.Done()
 		return nil, err
 	}
-	return &Trial{b, started}, nil
+	return &Trial{
+		Stated: started.ExpiresIn > 0, Disbelieved: started.Disbelieved,
+		broker: b, session: newSession(src, started), observer: observer,
+	}, nil
 }
 
 // Call makes a harmless call as the user of the session. It returns workfront.ErrSessionGone if the session is dead.
 func (t *Trial) Call(ctx context.Context) error {
-	client, err := t.broker.clients.Client(workfront.Endpoint{
-		BaseURL: t.session.Endpoint.BaseURL, CACert: t.session.Endpoint.CACert,
-	})
+	client, err := t.client()
 	if err != nil {
 		return err
 	}
 	return client.Whoami(ctx, t.session.Token, t.session.Endpoint.APIVersion, t.session.UserID)
+}
+
+// Identify asks Workfront whose session it is. Nobody is known to have asked with such a session, so its failure means
+// nothing.
+func (t *Trial) Identify(ctx context.Context) (*workfront.Identity, error) {
+	client, err := t.client()
+	if err != nil {
+		return nil, err
+	}
+	return client.Identify(ctx, t.session.Token, t.session.Endpoint.APIVersion)
+}
+
+func (t *Trial) client() (*workfront.Client, error) {
+	client, err := t.broker.clients.Client(workfront.Endpoint{
+		BaseURL: t.session.Endpoint.BaseURL, CACert: t.session.Endpoint.CACert,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return t.view(client), nil
+}
+
+func (t *Trial) view(c *workfront.Client) *workfront.Client {
+	if t.observer == nil {
+		return c
+	}
+	return c.Observed(t.observer)
 }
 
 // End logs the session out. If the ledger holds it for a lease, because Workfront returned one that is in use, it is left
@@ -56,11 +95,11 @@ func (t *Trial) End(ctx context.Context, storage logical.Storage) (inUse bool, e
 	var cause error
 	switch {
 	case h.session == nil:
-		cause, err = b.endUnstored(ctx, l, h, s, b.logoutNow)
+		cause, err = b.endUnstored(ctx, l, h, s, t.logout)
 	case h.session.State == ledger.StateActive:
 		return true, nil
 	default:
-		cause, err = b.end(ctx, l, h, endingUnleased, b.logoutNow)
+		cause, err = b.end(ctx, l, h, endingUnleased, t.logout)
 	}
 	if err != nil {
 		b.owe(s, ledger.LeaseID{})
@@ -69,7 +108,32 @@ func (t *Trial) End(ctx context.Context, storage logical.Storage) (inUse bool, e
 	return false, cause
 }
 
-// Probe connects to an endpoint anew, and asks for nothing in particular.
-func (b *Broker) Probe(ctx context.Context, e ledger.Endpoint) (*workfront.Greeting, error) {
-	return b.clients.Probe(ctx, workfront.Endpoint{BaseURL: e.BaseURL, CACert: e.CACert})
+// LogoutAgain logs out once more what End has logged out, to see what Workfront answers. Nothing is sent, and sent is false,
+// if the ledger holds the session by now, because Workfront has returned it again.
+func (t *Trial) LogoutAgain(ctx context.Context, storage logical.Storage) (sent bool, err error) {
+	b, l := t.broker, ledger.New(storage)
+	if err := b.begin(); err != nil {
+		return false, err
+	}
+	defer b.inFlight.Done()
+	h, err := b.hold(ctx, l, t.session.ID())
+	if err != nil {
+		return false, err
+	}
+	defer b.letGo(h)
+	if h.session != nil {
+		return false, nil
+	}
+	return true, t.logout(ctx, l, t.session)
+}
+
+func (t *Trial) logout(ctx context.Context, l ledger.Ledger, s *ledger.Session) error {
+	return t.broker.logoutWith(ctx, l, s, t.view)
+}
+
+// Probe connects to an endpoint anew, and asks for nothing in particular. observer, which may be nil, is told of the request.
+func (b *Broker) Probe(
+	ctx context.Context, e Endpoint, observer func(workfront.Observation),
+) (*workfront.Greeting, error) {
+	return b.clients.Probe(ctx, workfront.Endpoint{BaseURL: e.BaseURL, CACert: e.CACert}, observer)
 }

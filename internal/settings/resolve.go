@@ -7,7 +7,6 @@ import (
 
 	"github.com/hashicorp/vault/sdk/logical"
 
-	"vault-plugin-secrets-workfront/internal/ledger"
 	"vault-plugin-secrets-workfront/internal/session"
 	"vault-plugin-secrets-workfront/internal/signingkey"
 	"vault-plugin-secrets-workfront/internal/workfront"
@@ -86,7 +85,7 @@ func ResolveConfig(ctx context.Context, storage logical.Storage, mount Mount, c 
 // source returns what a session is started from.
 func (c Config) source(role string, key *signingkey.Key) session.Source {
 	return session.Source{
-		Endpoint:       ledger.Endpoint{BaseURL: c.BaseURL, CACert: c.CACert, APIVersion: c.APIVersion},
+		Endpoint:       session.Endpoint{BaseURL: c.BaseURL, CACert: c.CACert, APIVersion: c.APIVersion},
 		ClientID:       c.ClientID,
 		ClientSecret:   c.ClientSecret,
 		SecretID:       c.SecretID,

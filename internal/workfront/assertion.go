@@ -17,10 +17,16 @@ type Claims struct {
 }
 
 // Signer signs assertions with one key. It is safe for concurrent use.
-type Signer struct{ key *rsa.PrivateKey }
+type Signer struct {
+	key   *rsa.PrivateKey
+	wrong bool // see WithWrongSignature
+}
 
 // NewSigner returns a Signer that signs with key.
 func NewSigner(key *rsa.PrivateKey) *Signer { return &Signer{key: key} }
+
+// WithWrongSignature returns a Signer of the same key whose signatures do not verify, to see how Workfront refuses one.
+func (s *Signer) WithWrongSignature() *Signer { return &Signer{key: s.key, wrong: true} }
 
 // Sign returns the assertion that is exchanged for a session: a JWT signed with RS256. It is a credential: it must not be
 // logged or returned to anyone. Adobe asks for one JWT for each access token. (RS256 is deterministic, RFC 8017, section 8.2, and
@@ -31,9 +37,16 @@ func (s *Signer) Sign(c Claims) (string, error) {
 		"sub": c.Subject,
 		"exp": c.ExpiresAt.Unix(),
 	})
-	signed, err := token.SignedString(s.key)
+	text, err := token.SigningString()
 	if err != nil {
 		return "", fmt.Errorf("sign jwt: %w", err)
 	}
-	return signed, nil
+	signature, err := token.Method.Sign(text, s.key)
+	if err != nil {
+		return "", fmt.Errorf("sign jwt: %w", err)
+	}
+	if s.wrong {
+		signature[len(signature)/2] ^= 1
+	}
+	return text + "." + token.EncodeSegment(signature), nil
 }

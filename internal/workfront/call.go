@@ -30,6 +30,7 @@ type answer struct {
 	*http.Response
 	body   []byte // whole if the status is 2xx, else its first 64 KiB
 	sentAt time.Time
+	proxy  string // as in UnavailableError
 }
 
 // do sends r, again up to maxRetries times where its rule allows it. Each attempt waits for its turn. One that has less than a
@@ -113,6 +114,7 @@ func (c *Client) conclude(r call, a *answer, failure error) (*answer, error) {
 	case failure == nil && a.StatusCode == http.StatusProxyAuthRequired && through != "":
 		return nil, transportError(&proxyRefusal{a.StatusCode}, through)
 	case failure == nil:
+		a.proxy = through
 		return a, nil
 	case errors.Is(ctx.Err(), context.Canceled) && (r.timeout == 0 || errors.Is(failure, context.Canceled)):
 		return nil, fmt.Errorf("call workfront: %w", context.Canceled)

@@ -91,7 +91,7 @@ func statusError(a *answer, r refusal, apiVersion string) error {
 	noSuchPage := !r.said() && (status == http.StatusNotFound || status == http.StatusGone && apiVersion == "")
 	unavailable := func(reason string) error {
 		return &UnavailableError{
-			Status: status, Reason: fmt.Sprintf(reason, status), Transient: transientStatus(status),
+			Status: status, Reason: fmt.Sprintf(reason, status), Transient: transientStatus(status), Proxy: a.proxy,
 		}
 	}
 	switch {

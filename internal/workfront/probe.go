@@ -15,9 +15,10 @@ type Greeting struct {
 }
 
 // Probe connects to an endpoint anew, so that a connection that is kept alive hides nothing, and asks for nothing in
-// particular. Any HTTP answer will do. The connection counts as any other. Probe returns an *UnavailableError, a *BusyError, or
-// the cancellation of ctx, whose deadline is the whole time that it may take.
-func (c *Clients) Probe(ctx context.Context, e Endpoint) (*Greeting, error) {
+// particular. Any HTTP answer will do. The connection counts as any other. observer, which may be nil, is told of each attempt, as that
+// of Client.Observed is. Probe returns an *UnavailableError, a *BusyError, or the cancellation of ctx, whose deadline is the whole
+// time that it may take.
+func (c *Clients) Probe(ctx context.Context, e Endpoint, observer func(Observation)) (*Greeting, error) {
 	kept, err := c.Client(e)
 	if err != nil {
 		return nil, err
@@ -29,7 +30,7 @@ func (c *Clients) Probe(ctx context.Context, e Endpoint) (*Greeting, error) {
 	connections := kept.host.connections
 	connections.add(t)
 	defer connections.remove(t)
-	anew := &Client{remote: c.remote(e, kept.host, t)}
+	anew := &Client{remote: c.remote(e, kept.host, t), observer: observer}
 	req, err := http.NewRequestWithContext(ctx, http.MethodHead, e.BaseURL+"/", nil)
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)

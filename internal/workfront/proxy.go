@@ -14,6 +14,10 @@ import (
 	"golang.org/x/net/http/httpproxy"
 )
 
+// ErrProxySettings is the cause of an *UnavailableError whose request was not sent, because the proxy settings in the environment
+// cannot be read. Its Reason names the variable.
+var ErrProxySettings = errors.New("the proxy settings cannot be read")
+
 // proxies says which requests go through a proxy. All of Workfront is https, so HTTP_PROXY does not matter.
 type proxies struct {
 	choose   func(*url.URL) (*url.URL, error) // nil, nil: no proxy
@@ -34,14 +38,15 @@ func proxiesFrom(getenv func(string) string) proxies {
 	p.variable = variable
 	proxy, err := parseProxy(value)
 	if err != nil {
-		p.err = &UnavailableError{Reason: fmt.Sprintf("nothing was sent, because %s in the environment of Vault %s; set it to "+
-			"http://HOST:PORT, with any special characters of user and password percent-encoded, and restart the plugin", variable, err)}
+		p.err = &UnavailableError{Err: ErrProxySettings, Reason: fmt.Sprintf("nothing was sent, because %s in the environment of Vault %s; "+
+			"set it to http://HOST:PORT, with any special characters of user and password percent-encoded, and restart the plugin",
+			variable, err)}
 		return p
 	}
 	except, list := firstSet(getenv, "NO_PROXY", "no_proxy")
 	if err := checkNoProxy(list); err != nil {
-		p.err = &UnavailableError{Reason: fmt.Sprintf("nothing was sent, because %s in the environment of Vault %s; set it to host names, "+
-			"IP addresses or CIDR blocks, separated by commas, and restart the plugin", except, err)}
+		p.err = &UnavailableError{Err: ErrProxySettings, Reason: fmt.Sprintf("nothing was sent, because %s in the environment of Vault %s; "+
+			"set it to host names, IP addresses or CIDR blocks, separated by commas, and restart the plugin", except, err)}
 		return p
 	}
 	p.choose = (&httpproxy.Config{HTTPSProxy: proxy.String(), NoProxy: list}).ProxyFunc()

@@ -77,7 +77,7 @@ func TestUnreadableProxySettings(t *testing.T) {
 			}
 			_, err := exchangeWith(bounded(t), c, 2)
 			checkOutcome(t, err, want)
-			_, probeErr := clients.Probe(bounded(t), h.endpoint())
+			_, probeErr := clients.Probe(bounded(t), h.endpoint(), nil)
 			checkOutcome(t, probeErr, want)
 			if tt.want == "" {
 				return

@@ -374,7 +374,7 @@ func TestConnectionsToAHostAreLimited(t *testing.T) {
 					})
 				}
 				all.Wait()
-				if _, err := clients.Probe(bounded(t), e); err != nil {
+				if _, err := clients.Probe(bounded(t), e, nil); err != nil {
 					t.Error(err)
 				}
 			}
@@ -457,7 +457,7 @@ func TestHTTP2IsNotAttempted(t *testing.T) {
 	c := clientOf(t, clients, h.endpoint())
 	for name, call := range map[string]func() error{
 		"exchange": exchangeOnce(bounded(t), c),
-		"probe":    func() error { _, err := clients.Probe(bounded(t), h.endpoint()); return err },
+		"probe":    func() error { _, err := clients.Probe(bounded(t), h.endpoint(), nil); return err },
 	} {
 		offered, proto = nil, ""
 		if err := call(); err != nil {
@@ -483,7 +483,7 @@ func TestUserAgent(t *testing.T) {
 	_, _ = exchangeWith(bounded(t), c, 1)
 	_ = logOutOnce(bounded(t), c)()
 	_ = c.Whoami(bounded(t), sessionToken, apiVersion, userID)
-	_, _ = clients.Probe(bounded(t), h.endpoint())
+	_, _ = clients.Probe(bounded(t), h.endpoint(), nil)
 	if got, want := agents, []string{"POST " + want, "POST " + want, "GET " + want, "GET " + want, "HEAD " + want}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
