@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
 
+	"vault-plugin-secrets-workfront/internal/check"
 	"vault-plugin-secrets-workfront/internal/ledger"
 	"vault-plugin-secrets-workfront/internal/session"
 	"vault-plugin-secrets-workfront/internal/settings"
@@ -26,6 +27,7 @@ type backend struct {
 	storage  logical.Storage // for Clean, which comes without a request
 	broker   *session.Broker
 	settings *settings.Store
+	check    *check.Checker
 	system   *systemMemory
 }
 
@@ -48,6 +50,7 @@ func newBackend(conf *logical.BackendConfig, now func() time.Time) *backend {
 		Now: now, Logger: conf.Logger, Notify: b.sessionEvent, Trust: b.settings.Trust,
 		UserAgent: "vault-plugin-secrets-workfront/" + version,
 	})
+	b.check = &check.Checker{Broker: b.broker, Now: func() time.Time { return b.now() }}
 	b.Backend = &framework.Backend{
 		BackendType:    logical.TypeLogical,
 		RunningVersion: version,

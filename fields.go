@@ -33,6 +33,8 @@ const (
 	fieldLeases       = "leases"
 	fieldNotAfter     = "not_after"
 	fieldNotBefore    = "not_before"
+	fieldObservations = "observations"
+	fieldObserve      = "observe"
 	fieldOK           = "ok"
 	fieldPublicKey    = "public_key"
 	fieldRole         = "role"

@@ -8,6 +8,7 @@ import (
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
 
+	"vault-plugin-secrets-workfront/internal/check"
 	"vault-plugin-secrets-workfront/internal/settings"
 )
 
@@ -18,13 +19,19 @@ func (b *backend) pathCheck() *framework.Path {
 		Fields: map[string]*framework.FieldSchema{
 			fieldRole: {
 				Type:         framework.TypeString,
-				Description:  "Role to check; the defaults of config if left out.",
+				Description:  "Role to check. Leave it out to check the defaults of config.",
 				DisplayAttrs: &framework.DisplayAttributes{Name: "Role"},
 			},
 			settings.FieldKey: {
 				Type:         framework.TypeString,
 				Description:  "Signing key to check instead of the one in use, for example a new one before it is used.",
 				DisplayAttrs: &framework.DisplayAttributes{Name: "Signing key"},
+			},
+			fieldObserve: {
+				Type: framework.TypeBool,
+				Description: "Also return observations: a line for each request to Workfront, without any value, to paste into a support case. " +
+					"Makes two more requests that Workfront has to refuse: an exchange of a JWT with a wrong signature, and a second logout.",
+				DisplayAttrs: &framework.DisplayAttributes{Name: "Return observations"},
 			},
 		},
 		Operations: map[logical.Operation]framework.OperationHandler{
@@ -43,19 +50,23 @@ func (b *backend) pathCheck() *framework.Path {
 
 func checkAnswerFields() map[string]*framework.FieldSchema {
 	fields := map[string]*framework.FieldSchema{
-		fieldOK:         {Type: framework.TypeBool, Description: "Whether a token can be read."},
-		fieldFailedStep: {Type: framework.TypeString, Description: "The step that failed. Empty if none did."},
-		fieldCauses:     {Type: framework.TypeString, Description: "What may be the cause, the likeliest first, each on a line with what to do."},
+		fieldOK:           {Type: framework.TypeBool, Description: "Whether a token can be read."},
+		fieldFailedStep:   {Type: framework.TypeString, Description: "The step that failed. Empty if none did."},
+		fieldCauses:       {Type: framework.TypeString, Description: "What may be the cause, the likeliest first, each on a line with what to do."},
+		fieldObservations: {Type: framework.TypeString, Description: "A line for each request to Workfront, without any value. Only with observe."},
 	}
-	for _, s := range checkSteps {
-		fields[s.name] = &framework.FieldSchema{Type: framework.TypeString, Description: s.about + ": ok and how long it took, or what failed."}
+	for _, s := range check.Steps() {
+		fields[s.Name] = &framework.FieldSchema{Type: framework.TypeString, Description: s.About + ": ok and how long it took, or what failed."}
 	}
 	return fields
 }
 
 func (b *backend) runCheck(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
-	roleName, keyName := d.Get(fieldRole).(string), d.Get(settings.FieldKey).(string)
-	for _, f := range []struct{ field, name string }{{fieldRole, roleName}, {settings.FieldKey, keyName}} {
+	request := check.Request{
+		Storage: req.Storage, Mount: mountOf(req), Role: d.Get(fieldRole).(string), Key: d.Get(settings.FieldKey).(string),
+		Observe: d.Get(fieldObserve).(bool),
+	}
+	for _, f := range []struct{ field, name string }{{fieldRole, request.Role}, {settings.FieldKey, request.Key}} {
 		if f.name == "" {
 			continue
 		}
@@ -63,29 +74,18 @@ func (b *backend) runCheck(ctx context.Context, req *logical.Request, d *framewo
 			return nil, err
 		}
 	}
-	c := &checkRun{b: b, req: req, roleName: roleName, keyName: keyName}
-	// A session that was started must be ended, even if the client leaves.
-	failed, err := c.run(context.WithoutCancel(ctx))
+	found, err := b.check.Run(ctx, request)
 	if err != nil {
 		return nil, err
 	}
-	data := map[string]any{fieldOK: failed == "", fieldFailedStep: failed, fieldCauses: numbered(c.causes)}
-	for i, s := range checkSteps {
-		data[s.name] = "not reached"
-		if i < len(c.results) {
-			data[s.name] = c.results[i]
-		}
+	data := map[string]any{fieldOK: found.FailedStep == "", fieldFailedStep: found.FailedStep, fieldCauses: numbered(found.Causes)}
+	for _, s := range found.Steps {
+		data[s.Name] = s.Text
 	}
-	resp := &logical.Response{Data: data}
-	if c.settings != nil {
-		if text := settings.ExpiryText(c.settings.KeyName, c.settings.Key.Certificate.NotAfter, b.now()); text != "" {
-			resp.AddWarning(text)
-		}
+	if request.Observe {
+		data[fieldObservations] = strings.Join(found.Observations, "\n")
 	}
-	if c.inUse {
-		resp.AddWarning("Workfront handed out a session that is lent out already. It was not logged out, so that the logout could not be checked.")
-	}
-	return resp, nil
+	return &logical.Response{Data: data, Warnings: found.Warnings}, nil
 }
 
 // numbered writes one cause a line, because the command line prints a list of sentences as one.
@@ -98,13 +98,22 @@ func numbered(causes []string) string {
 }
 
 const checkDescription = `
-Runs the whole chain: settings, signing key, certificate, connection and TLS,
+Checks the whole chain: settings, signing key, certificate, connection and TLS,
 clock, exchange, a call as the user, logout, and that the session is dead
-afterwards. The answer has a line for each step, and for the one that failed the
-likely causes, each with what to do. Nothing is left behind: a session that
-could not be logged out is kept under sessions/ and tried again.
+afterwards. The response has a line for each step and, for the one that failed,
+the likely causes, each with what to do. Nothing is left behind: a session that
+cannot be logged out is listed under sessions/ with its logout pending, which is
+retried.
 
   $ vault write -f workfront/check
   $ vault write workfront/check role=reports
   $ vault write workfront/check key=2027
+
+With observe=true the response also has "observations": a line for each request
+to Workfront with method, path, status, content type, time, and the names and
+JSON types of the members of the answer, but never a value. Paste them into a
+support case or an issue. Two more requests are made that Workfront has to
+refuse: an exchange of a JWT with a wrong signature, and a second logout.
+
+  $ vault write -field=observations workfront/check observe=true
 `

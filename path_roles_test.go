@@ -267,7 +267,7 @@ func TestVerifyAndCheckSpareASessionInUse(t *testing.T) {
 	l := m.readToken(nil)
 	m.write("config", map[string]any{fieldVerify: true})
 	resp := m.write("check", nil)
-	if resp.Data[fieldOK] != true || !strings.Contains(strings.Join(resp.Warnings, "\n"), "lent out already") {
+	if resp.Data[fieldOK] != true || !strings.Contains(strings.Join(resp.Warnings, "\n"), "a lease already holds") {
 		t.Errorf("check: got %v, warnings %v; want ok, and a warning", resp.Data, resp.Warnings)
 	}
 	if !w.SessionAlive(l.token()) {
