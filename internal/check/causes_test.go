@@ -137,7 +137,7 @@ func TestFindsTheCause(t *testing.T) {
 		{
 			name: "hang", step: "6_exchange", decides: true, stays: true, cause: "failed or took too long",
 			breakIt: func(f *fixture) {
-				f.config(settings.Changes{settings.FieldRequestTimeout: "1s"})
+				f.config(settings.Changes{settings.FieldRequestTimeout: time.Second})
 				f.Inject(workfronttest.Fault{
 					Endpoint: workfronttest.EndpointExchange, Hang: workfronttest.HangBeforeHandling,
 				})
