@@ -58,7 +58,7 @@ func TestHelp(t *testing.T) {
 		"roles/r":         {"share_session", "vault write workfront/roles/reports"},
 		"token":           {"ttl", "sessionID", "vault read workfront/token", "Reading is the usual way"},
 		"token/r":         {"role", "vault read workfront/token/reports"},
-		"check":           {"vault write -f workfront/check"},
+		"check":           {"vault write -f workfront/check", "observe=true"},
 		"sessions":        {"vault list -detailed workfront/sessions"},
 		"sessions/s":      {"vault delete workfront/sessions"},
 		"info":            {"vault read workfront/info"},

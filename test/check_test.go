@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -285,3 +286,71 @@ func TestStoryVerifyConnection(t *testing.T) {
 	m.wantNothingLeft(t, w, 1)
 	m.revoke(t, lease)
 }
+
+// TestStoryObserve: what an operator pastes into a support case, of a Workfront that is well and of one that refuses.
+// The canary searches it for secrets, as everything else; here, nothing in it may look like an ID either.
+func TestStoryObserve(t *testing.T) {
+	t.Parallel()
+	w := startWorkfront(t, 0)
+	m := lending(t, sharedVault(t), w, nil)
+	for _, c := range []struct {
+		name     string
+		settings map[string]any
+		ok       bool
+		lines    []string // the beginnings of the lines
+	}{
+		{
+			"good", nil, true,
+			[]string{
+				"4_connection: HEAD /: 404 ",
+				"6_exchange: POST /integrations/oauth2/api/v1/jwt/exchange: 200 application/json in ",
+				"6_exchange: expires_in is stated",
+				"7_call_as_user: GET /attask/api/v22.0/user/{user_id}: 200 ",
+				"7_call_as_user: GET /attask/api/v22.0/session: 200 ",
+				"7_call_as_user: compared with the settings: user_id as configured, customer_id as configured, " +
+					"api_version offered",
+				"8_logout: GET /attask/api/v22.0/logout: 200 ",
+				"9_session_dead: GET /attask/api/v22.0/user/{user_id}: 401 ",
+				"wrong_signature: POST /integrations/oauth2/api/v1/jwt/exchange: 401 ",
+				"second_logout: GET /attask/api/v22.0/logout: 401 ",
+			},
+		},
+		{
+			"bad", field("client_secret", canaryMark+"wrong"), false,
+			[]string{
+				"4_connection: HEAD /: 404 ",
+				"6_exchange: POST /integrations/oauth2/api/v1/jwt/exchange: 401 application/json in ",
+				"wrong_signature: POST /integrations/oauth2/api/v1/jwt/exchange: 401 ",
+				"second_logout: not sent, because no session was logged out",
+			},
+		},
+	} {
+		behave(w, func(b *behaviour) { b.EchoRefusals = true })
+		m.configure(t, w, c.settings)
+		checked := m.write(t, "check", field("observe", true)).Data
+		text, _ := checked["observations"].(string)
+		t.Logf("%s:\n%s", c.name, text)
+		lines := strings.Split(text, "\n")
+		if checked["ok"] != c.ok || len(lines) != len(c.lines) {
+			t.Fatalf("%s: check: %v; want ok %t and %d lines", c.name, checked, c.ok, len(c.lines))
+		}
+		for i, want := range c.lines {
+			if !strings.HasPrefix(lines[i], want) {
+				t.Errorf("%s: a line is %q, want it to begin with %q", c.name, lines[i], want)
+			}
+		}
+		for _, mark := range []string{
+			w.app.ClientID, w.app.ClientSecret, w.app.CustomerID, w.user.ID, w.URL(), canaryMark,
+		} {
+			if strings.Contains(text, mark) {
+				t.Errorf("%s: the observations hold a value", c.name)
+			}
+		}
+		if found := looksLikeAnID.FindString(text); found != "" {
+			t.Errorf("%s: the observations hold %q, which looks like an ID", c.name, found)
+		}
+		m.wantNothingLeft(t, w, 0)
+	}
+}
+
+var looksLikeAnID = regexp.MustCompile(`[0-9a-f]{8}`)
