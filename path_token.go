@@ -112,15 +112,9 @@ func (b *backend) issueToken(ctx context.Context, req *logical.Request, d *frame
 	if err != nil {
 		return nil, explainRefusal(err, s, req.MountPoint)
 	}
-	// A second less than the session, because Vault's clock for the lease starts a moment later.
-	left := lease.ExpiresAt.Sub(b.now()).Truncate(time.Second) - time.Second
-	if left < time.Second {
-		// A TTL of 0 would stand for the mount's default.
-		if err := b.broker.Release(ctx, req.Storage, lease.LeaseRef); err != nil {
-			return nil, err
-		}
-		return nil, &workfront.UnavailableError{Reason: "the session expired before it could be issued; read again"}
-	}
+	// A second less than the session, because Vault's clock for the lease starts a moment later. That leaves a second at least: a
+	// TTL of 0 would stand for the mount's default.
+	left := lease.Left.Truncate(time.Second) - time.Second
 	if ttl > left {
 		ttl = left
 		warnings = append(warnings, fmt.Sprintf("the lease expires with its session, in %s", left))

@@ -25,11 +25,11 @@ type logoutFunc func(ctx context.Context, l ledger.Ledger, s *ledger.Session) er
 func (b *Broker) end(
 	ctx context.Context, l ledger.Ledger, h *handle, how ending, logout logoutFunc,
 ) (cause, err error) {
+	b.setEnding(h, how)
 	expired := h.session.Expired(b.now())
 	if expired && h.session.Stated {
 		return nil, b.remove(ctx, l, h)
 	}
-	b.setEnding(h, how)
 	// A leader that was frozen may have been replaced: then the session may have leases that this node knows nothing of.
 	if err := b.proof.renew(ctx, l, b.now); err != nil {
 		return nil, err

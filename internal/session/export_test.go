@@ -36,3 +36,13 @@ func (l *LogoutLog) Add(id string) { l.log.add(id) }
 
 // Begin begins an exchange, and returns what tells whether a session was logged out since.
 func (l *LogoutLog) Begin() (since func(id string) bool) { return l.log.now().since }
+
+// References returns how many calls and shares keep a session in memory: a test has to know when a call waits for it.
+func (b *Broker) References(id string) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if h := b.handles[id]; h != nil {
+		return h.refs
+	}
+	return 0
+}

@@ -23,6 +23,8 @@ type Lease struct {
 	Token     string
 	TokenType string
 	ExpiresAt time.Time // of the session, not of the lease
+	// Left is what was left of the session when it was issued: MinLifetime or more, however long the caller takes.
+	Left time.Duration
 
 	id      ledger.LeaseID
 	session *ledger.Session
@@ -82,8 +84,8 @@ func (b *Broker) issueOwn(ctx context.Context, l ledger.Ledger, src Source) (*Le
 func (b *Broker) startOwn(ctx, permit context.Context, l ledger.Ledger, src Source, w *wait) (*Lease, error) {
 	id := ledger.NewLeaseID()
 	var fresh, recorded *ledger.Session
-	wanted := func() bool { return permit.Err() == nil }
-	err := b.untilLive(permit, wanted, func(began *logoutMark) (err error) {
+	always := func() bool { return true } // as long as permit lets it
+	err := b.untilLive(permit, always, func(began *logoutMark) (err error) {
 		if fresh, err = b.exchange(permit, src, w.sent); err != nil {
 			return err
 		}
@@ -96,7 +98,8 @@ func (b *Broker) startOwn(ctx, permit context.Context, l ledger.Ledger, src Sour
 		return nil, err
 	}
 	lease := newLease(id, recorded, earlier(fresh.ExpiresAt, recorded.ExpiresAt))
-	if err := b.longEnough(lease.ExpiresAt); err != nil {
+	lease.Left = lease.ExpiresAt.Sub(b.now())
+	if err := longEnough(lease.Left); err != nil {
 		b.releaseUndelivered(ctx, l, lease)
 		return nil, err
 	}
@@ -111,8 +114,8 @@ func earlier(a, b time.Time) time.Time {
 }
 
 // longEnough refuses what Workfront started with too little of a lifetime.
-func (b *Broker) longEnough(expiresAt time.Time) error {
-	if left := expiresAt.Sub(b.now()); left < MinLifetime {
+func longEnough(left time.Duration) error {
+	if left < MinLifetime {
 		return &workfront.UnavailableError{
 			Reason: fmt.Sprintf("it returned a session that expires in %s, too soon to be issued", left.Round(time.Second)),
 		}

@@ -28,6 +28,7 @@ func (b *Broker) checkAlive(
 		return // it lives, or Workfront does not say: then it is issued until it expires
 	}
 	id := session.ID()
+	b.logouts.add(id)        // an exchange that is under way may have returned it before
 	defer b.unref(b.ref(id)) // until it is removed, its leases are released without waiting for that
 	replacement, removable := b.replaceDead(ctx, l, src, fingerprint, id)
 	if !removable {
@@ -47,8 +48,7 @@ func (b *Broker) checkAlive(
 		err = b.remove(ctx, l, h)
 	}
 	if err != nil {
-		b.logger.Warn("failed to remove a session that was logged out outside Vault; it expires by itself", "session_id", id,
-			"error", err)
+		b.logger.Warn("failed to remove a session that was logged out outside Vault; will retry", "session_id", id, "error", err)
 	}
 }
 

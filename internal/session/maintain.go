@@ -96,6 +96,7 @@ func (b *Broker) retryPending(ctx context.Context, l ledger.Ledger, ids []string
 		if s == nil || s.State != ledger.StateLogoutPending {
 			return l.DropPending(ctx, h.id)
 		}
+		b.setEnding(h, endingRegardless) // no reader waits for it
 		if !b.now().Before(retryUntil(s)) {
 			b.logger.Debug("pending logout given up", "session_id", h.id, "base_url", s.Endpoint.BaseURL,
 				"pending_since", s.PendingSince.Format(time.RFC3339))
@@ -103,9 +104,11 @@ func (b *Broker) retryPending(ctx context.Context, l ledger.Ledger, ids []string
 			return b.remove(ctx, l, h)
 		}
 		if err := b.proof.renew(ctx, l, b.now); err != nil {
+			b.setEnding(h, notEnding) // storage says what is to be done
 			return err
 		}
 		if err := b.logoutInBackground(ctx, l, s); err != nil {
+			b.setEnding(h, notEnding)
 			b.logger.Debug("logout still pending", "session_id", h.id, "base_url", s.Endpoint.BaseURL, "error", err)
 			remaining.Add(1)
 			if !errors.Is(err, errMarkedUnavailable) {

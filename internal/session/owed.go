@@ -10,7 +10,7 @@ import (
 // owed is the work on a session that storage does not know of: leases to release that nobody has, and a session to end that
 // nobody leases. It is what remains when storage fails while that is done, and is kept in memory until storage answers.
 type owed struct {
-	session *ledger.Session // as Workfront returned it: the ledger may not hold it
+	session *ledger.Session // as Workfront returned it, if the ledger may not hold it
 	leases  ledger.LeaseSet
 	end     bool
 }
@@ -34,7 +34,16 @@ func (b *Broker) owe(s *ledger.Session, lease ledger.LeaseID) {
 	h.owed.leases[lease] = struct{}{}
 }
 
-// owing returns the sessions that work is owed on, by ID.
+// oweEnd has maintenance end a session that the ledger holds, if nobody leases it then.
+func (b *Broker) oweEnd(id string) {
+	h := b.ref(id)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	defer b.unrefLocked(h)
+	h.owed.end = true
+}
+
+// owing returns the sessions that work is owed on, by ID; nil for one that only the ledger knows.
 func (b *Broker) owing() map[string]*ledger.Session {
 	var sessions map[string]*ledger.Session
 	b.mu.Lock()
@@ -109,6 +118,9 @@ func (b *Broker) settleEnd(ctx context.Context, l ledger.Ledger, h *handle, s *l
 		}
 		_, err := b.end(ctx, l, h, endingUnleased, b.tryLogout)
 		return err
+	}
+	if s == nil {
+		return nil // ended meanwhile
 	}
 	_, err := b.endUnstored(ctx, l, h, s, b.tryLogout)
 	return err

@@ -18,13 +18,16 @@ type writeProof struct {
 	at time.Time // when the last write that succeeded was begun
 }
 
+func isRecent(age time.Duration) bool { return 0 <= age && age < proofLasts }
+
 // renew proves it again, unless that was done a moment ago. The error is that of storage.
 func (p *writeProof) renew(ctx context.Context, l ledger.Ledger, now func() time.Time) error {
 	began := now()
 	p.mu.Lock()
-	age := began.Sub(p.at)
+	at := p.at
 	p.mu.Unlock()
-	if 0 <= age && age < proofLasts {
+	// The monotonic clock stands still while the machine is suspended, and the wall clock can be set.
+	if isRecent(began.Sub(at)) && isRecent(began.Round(0).Sub(at.Round(0))) {
 		return nil
 	}
 	if err := l.ProveWritable(ctx); err != nil {

@@ -113,5 +113,7 @@ func (b *Broker) endUnrecorded(ctx context.Context, l ledger.Ledger, s *ledger.S
 		return
 	}
 	// Storage that reports an error may have written all the same.
-	_ = l.Remove(ctx, s, nil)
+	if err := l.Remove(ctx, s, nil); err != nil {
+		b.owe(s, s.Lease)
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"vault-plugin-secrets-workfront/internal/ledger"
+	"vault-plugin-secrets-workfront/internal/workfront"
 )
 
 // refreshEvery is how long after one attempt to replace a session in the background the next one is made, at the earliest.
@@ -36,10 +37,13 @@ const (
 )
 
 // awaitRefresh waits for the refresh of a share, and begins it if there is none. It returns its failure, or nil when the
-// reader is to look again. patience is ctx with the time that the reader waits.
+// reader is to look again. patience is ctx with the time that the reader waits; it never waits for longer.
 func (b *Broker) awaitRefresh(
 	ctx, patience context.Context, l ledger.Ledger, src Source, fingerprint string,
 ) error {
+	if patience.Err() != nil {
+		return waitedInVain(ctx)
+	}
 	b.mu.Lock()
 	s := b.shareLocked(shareName(src.Role))
 	if s.refresh == nil {
@@ -54,28 +58,26 @@ func (b *Broker) awaitRefresh(
 	select {
 	case <-r.done:
 	case <-patience.Done():
-		if err := b.leave(ctx, s, r); err != nil {
-			return err
-		}
-		<-r.done // nothing was sent, and nothing will be
+		return b.leave(ctx, s, r)
 	}
 	outdated := r.fingerprint != fingerprint || r.src.ClientSecret != src.ClientSecret
-	if outdated || isCancelled(r.err) && ctx.Err() == nil {
-		return patienceLeft(patience)
+	if outdated || isCancelled(r.err) {
+		return nil // it was for settings that were changed since, or for readers who have left
 	}
 	return r.err
 }
 
-// patienceLeft is nil for a reader who may look again, because the refresh was for settings that were changed since, or for
-// readers who have left.
-func patienceLeft(patience context.Context) error {
-	if patience.Err() != nil {
-		return errNoAnswer()
+// waitedInVain is for a reader who has left, or whose time is up before anything was sent.
+func waitedInVain(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
 	}
-	return nil
+	return &workfront.BusyError{
+		Reason: "no request was sent to Workfront within request_timeout, because calls or storage were too slow; try again",
+	}
 }
 
-// leave ends a reader's wait. It returns nil if the refresh is about to end by itself.
+// leave ends a reader's wait, and returns why. A refresh that was sent goes on.
 func (b *Broker) leave(ctx context.Context, s *share, r *refresh) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -86,13 +88,10 @@ func (b *Broker) leave(ctx context.Context, s *share, r *refresh) error {
 			s.refresh = nil // the next reader begins another
 		}
 	}
-	switch {
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case r.sent:
+	if r.sent && ctx.Err() == nil {
 		return errNoAnswer()
 	}
-	return nil
+	return waitedInVain(ctx)
 }
 
 // startRefreshLocked begins a refresh. Broker.mu is held.
@@ -121,7 +120,7 @@ func (b *Broker) startRefreshLocked(
 		close(r.done)
 		for _, id := range replaced { // no reader waits for their logouts
 			if err := b.endReplaced(ctx, l, id); err != nil {
-				b.logger.Warn("failed to end a replaced session; it stays alive until it expires", "session_id", id, "error", err)
+				b.logger.Warn("failed to end a replaced session; will retry", "session_id", id, "error", err)
 			}
 		}
 	}()
@@ -229,7 +228,7 @@ func (b *Broker) install(
 	if err != nil {
 		return err
 	}
-	if err := b.longEnough(recorded.ExpiresAt); err != nil {
+	if err := longEnough(recorded.Left(b.now())); err != nil {
 		return errors.Join(err, b.endUnleased(ctx, l, h))
 	}
 	if err := l.SetShared(ctx, s.name, ledger.Shared{SessionID: h.id, Fingerprint: r.fingerprint}); err != nil {
@@ -251,15 +250,18 @@ func (b *Broker) makeCurrent(name string, h *handle, fingerprint string, checked
 		s.checkedAt = checkedAt
 	}
 	b.setCurrentLocked(s, h, fingerprint)
+	h.owed.end = false // it has readers to come
 }
 
-// endReplaced ends a session that was replaced, if no one leases it. Else its last lease ends it.
+// endReplaced ends a session that was replaced, if no one leases it. Else its last lease ends it. After an error,
+// maintenance tries again: nothing in storage leads to the session any more, but the index of its expiry.
 func (b *Broker) endReplaced(ctx context.Context, l ledger.Ledger, id string) error {
 	h, err := b.hold(ctx, l, id)
 	if isUnreadable(err) {
 		return nil // its owner deals with it
 	}
 	if err != nil {
+		b.oweEnd(id)
 		return err
 	}
 	defer b.letGo(h)

@@ -66,7 +66,8 @@ func (b *Broker) Terminate(ctx context.Context, storage logical.Storage, id stri
 	if h.session == nil {
 		return false, nil
 	}
-	b.setEnding(h, endingRegardless)
+	// The session is not issued any more. Revocations wait until its end is certain.
+	b.setEnding(h, endingUnleased)
 	// Pending comes first, so that this outlives the process as well.
 	pending := b.pending(h.session)
 	if err := l.Update(ctx, h.session, pending, ledger.LeaseID{}); err != nil {

@@ -122,7 +122,9 @@ func (b *Broker) attachCurrent(ctx context.Context, l ledger.Ledger, src Source,
 	if err == nil {
 		err = ctx.Err()
 	}
-	if err != nil || !b.issuable(session) { // storage may have taken its time
+	now := b.now()
+	issued.Left = session.Left(now)
+	if err != nil || conditionOf(session, now) == invalid { // storage may have taken its time
 		b.releaseUndelivered(outliving, l, issued)
 		return nil, err
 	}
@@ -137,7 +139,10 @@ func (b *Broker) scheduleBackground(
 	now := b.now()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	s := b.shareLocked(shareName(src.Role))
+	s := b.shares[shareName(src.Role)]
+	if s == nil || s.current == nil || s.current.id != session.ID() {
+		return // it was replaced, or the role deleted, a moment ago
+	}
 	if conditionOf(session, now) != fresh && s.refresh == nil && now.Sub(s.triedAt) >= refreshEvery {
 		s.triedAt = now                                                     // whatever comes of it
 		_ = b.startRefreshLocked(ctx, l, src, fingerprint, s, inBackground) // the next reader tries again

@@ -113,7 +113,7 @@ func (b *Broker) logRemaining(ctx context.Context, l ledger.Ledger) {
 	}
 	for id, s := range b.owing() {
 		remaining[id] = true
-		if s.ExpiresAt.After(until) {
+		if s != nil && s.ExpiresAt.After(until) {
 			until = s.ExpiresAt
 		}
 	}
