@@ -125,7 +125,7 @@ func (m *mount) periodic() {
 	}
 }
 
-// Events tell of changes and of logouts that were put off, not of each session, and hold no secret.
+// Events tell of changes and of pending logouts, not of each session, and hold no secret.
 func TestEvents(t *testing.T) {
 	m, w := ready(t, nil)
 	for _, failing := range []bool{false, true} {

@@ -17,7 +17,7 @@ import (
 	"vault-plugin-secrets-workfront/internal/workfronttest"
 )
 
-// fuzzedMount is what each input of a fuzz target finds: a mount with a config, keys, roles and sessions that are lent out,
+// fuzzedMount is what each input of a fuzz target finds: a mount with a config, keys, roles and issued sessions,
 // and nothing in memory. No input sees what another one did, but for the stand-in, whose sessions may have been logged out.
 type fuzzedMount struct {
 	workfront *standIn

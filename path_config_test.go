@@ -120,7 +120,7 @@ func TestConfigDelete(t *testing.T) {
 	}
 }
 
-// Rule: whoever may write config, but does not know the client secret, cannot have it sent elsewhere.
+// Rule: anyone who can write config, but does not know the client secret, cannot have it sent elsewhere.
 func TestConfigMoveNeedsTheSecret(t *testing.T) {
 	m, w := ready(t, nil)
 	elsewhere := newStandIn(t, m.clock.Now)

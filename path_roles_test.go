@@ -147,7 +147,7 @@ func TestDeletedRole(t *testing.T) {
 		t.Errorf("renewal: got %v, want an error", resp)
 	}
 	if !w.SessionAlive(l.token()) {
-		t.Error("the deletion ended a session that is lent out")
+		t.Error("the deletion ended a session that is leased")
 	}
 	l.revoke()
 	if w.SessionAlive(l.token()) {
@@ -271,7 +271,7 @@ func TestVerifyAndCheckSpareASessionInUse(t *testing.T) {
 		t.Errorf("check: got %v, warnings %v; want ok, and a warning", resp.Data, resp.Warnings)
 	}
 	if !w.SessionAlive(l.token()) {
-		t.Error("a session that is lent out was logged out")
+		t.Error("a session that is leased was logged out")
 	}
 	l.revoke()
 	if w.SessionAlive(l.token()) {

@@ -82,7 +82,7 @@ func TestSessionDelete(t *testing.T) {
 		t.Errorf("logouts: got %d, want 1", got)
 	}
 	if c := m.readTokenAt("token/r", nil); c.token() == a.token() {
-		t.Error("a session that was deleted was handed out")
+		t.Error("a session that was deleted was issued")
 	}
 }
 

@@ -133,7 +133,7 @@ func TestRevokeFaults(t *testing.T) {
 	l.revoke()
 }
 
-// What the periodic job and the unloading do for parked sessions, through the backend.
+// What the periodic job and the unloading do for pending logouts, through the backend.
 func TestParkedSessionsAreRetried(t *testing.T) {
 	retries := map[string]func(t *testing.T, m *mount){
 		"periodic": func(t *testing.T, m *mount) {

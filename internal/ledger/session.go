@@ -56,7 +56,7 @@ func NewSession(s Session) *Session {
 }
 
 // ID returns the name of the session in the ledger. It is derived from what makes the session unique, so that a session
-// that Workfront hands out twice is recognised, and it gives nothing of the token away.
+// that Workfront returns twice is recognized, and it gives nothing of the token away.
 func (s *Session) ID() string {
 	sum := sha256.Sum256([]byte(s.Endpoint.BaseURL + "\n" + s.Token))
 	return hex.EncodeToString(sum[:16])
