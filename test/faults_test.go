@@ -131,9 +131,9 @@ func upstreamFaults() []upstreamFault {
 			name: "answer that breaks off", bring: exchangeFault(workfronttest.Fault{Header: http.Header{"Content-Length": {"9999"}}}),
 			want: 502, texts: []string{"closed the connection before its answer was complete"}, exchanges: 1, hidden: 1,
 		},
-		{name: "hang before the answer", bring: hang(workfronttest.HangBeforeHandling), want: 502, texts: []string{"did not answer within request_timeout"}, exchanges: 1},
-		{name: "hang after the start of the session", bring: hang(workfronttest.HangBeforeAnswer), want: 502, texts: []string{"did not answer within request_timeout"}, exchanges: 1, hidden: 1},
-		{name: "hang in the middle of the answer", bring: hang(workfronttest.HangMidAnswer), want: 502, texts: []string{"did not answer within request_timeout"}, exchanges: 1, hidden: 1},
+		{name: "hang before the answer", bring: hang(workfronttest.HangBeforeHandling), want: 502, texts: []string{"did not answer"}, exchanges: 1},
+		{name: "hang after the start of the session", bring: hang(workfronttest.HangBeforeAnswer), want: 502, texts: []string{"did not answer"}, exchanges: 1, hidden: 1},
+		{name: "hang in the middle of the answer", bring: hang(workfronttest.HangMidAnswer), want: 502, texts: []string{"did not answer"}, exchanges: 1, hidden: 1},
 
 		// Overload, which is tried again: nothing was started.
 		{name: "429", settings: patience, bring: answered(429, ""), want: 502, texts: []string{"overloaded", "429"}, exchanges: 3},

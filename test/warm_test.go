@@ -52,9 +52,11 @@ func TestStoryWarmRole(t *testing.T) {
 	}
 
 	sessions := map[string]*handedOut{}
-	held, rounds := make([]*api.Secret, workers), make([]int, workers)
+	held, rounds, idle := make([]*api.Secret, workers), make([]int, workers), make([]time.Time, workers)
 	use := func(reader int, lease *api.Secret) error {
 		received := time.Now()
+		free := idle[reader] // the read began afterwards
+		defer func() { idle[reader] = time.Now() }()
 		token := accessToken(lease)
 		if !w.SessionAlive(token) {
 			return errors.New("the token is no living session")
@@ -83,7 +85,12 @@ func TestStoryWarmRole(t *testing.T) {
 		if ends.After(s.ends) {
 			s.ends = ends
 		}
+		answered := starts[s.number].Add(exchange)
 		mu.Unlock()
+		// On a machine with much else to do a read can take as long without waiting for Workfront: then its session was there.
+		if !free.IsZero() && answered.After(free) && received.Sub(free) >= exchange {
+			return fmt.Errorf("the read took up to %s, and waited for the exchange of its session", received.Sub(free))
+		}
 		// Half of the readers give their leases back, the others let Vault end them.
 		last := held[reader]
 		held[reader] = lease
@@ -102,9 +109,6 @@ func TestStoryWarmRole(t *testing.T) {
 	longest := took[len(took)-1]
 	measured("%d reads of a warm shared role over %d lifetimes of its sessions, with exchanges of %s: p50 %s, p99 %s, max %s; %d sessions",
 		len(took), lifetimes, exchange, percentile(took, 50), percentile(took, 99), longest, len(sessions))
-	if longest >= exchange {
-		t.Errorf("a read of the warm role took %s, as long as an exchange", longest)
-	}
 	if len(sessions) <= lifetimes || len(sessions) > 2*lifetimes {
 		t.Errorf("there were %d sessions in %d lifetimes, want a new one when a quarter of its life is left", len(sessions), lifetimes)
 	}
