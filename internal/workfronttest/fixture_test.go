@@ -242,9 +242,11 @@ const (
 	searchPath = "/attask/api/v22.0/user/search"
 )
 
-// wantStats compares the counters that are named and checks that no session is missing.
+// wantStats compares the counters that are named and checks that no session is missing, once the calls of clients that have
+// left are over, too.
 func (f *fixture) wantStats(want Stats) {
 	f.t.Helper()
+	eventually(f.t, "the calls are over", func() bool { return f.Stats().CallsUnderWay == want.CallsUnderWay })
 	got := f.Stats()
 	if got.Started != got.LoggedOut+got.Expired+got.Alive+got.Undelivered {
 		f.t.Errorf("the accounts do not balance: %+v", got)
