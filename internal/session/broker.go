@@ -24,6 +24,8 @@ type Options struct {
 	Trust func(ctx context.Context, storage logical.Storage) (*Trust, error)
 	// Notify is told when the logout of a session became pending, and when it succeeded after all.
 	Notify func(ctx context.Context, e Event)
+	// Observer is told what came of calls to Workfront.
+	Observer Observer
 }
 
 // Event is something that happened to a session and that somebody may want to act on.
@@ -50,6 +52,7 @@ type Broker struct {
 	logger   hclog.Logger
 	trust    func(ctx context.Context, storage logical.Storage) (*Trust, error)
 	notify   func(ctx context.Context, e Event)
+	observer Observer
 	clients  *workfront.Clients
 	outages  outages
 	proof    writeProof
@@ -66,18 +69,22 @@ type Broker struct {
 // NewBroker returns a Broker.
 func NewBroker(o Options) *Broker {
 	b := &Broker{
-		now:     o.Now,
-		logger:  o.Logger,
-		trust:   o.Trust,
-		notify:  o.Notify,
-		clients: workfront.NewClients(workfront.ClientsOptions{Now: o.Now, UserAgent: o.UserAgent}),
-		outages: newOutages(o.Now),
-		handles: make(map[string]*handle),
-		shares:  make(map[string]*share),
+		now:      o.Now,
+		logger:   o.Logger,
+		trust:    o.Trust,
+		notify:   o.Notify,
+		observer: o.Observer,
+		clients:  workfront.NewClients(workfront.ClientsOptions{Now: o.Now, UserAgent: o.UserAgent}),
+		outages:  newOutages(o.Now),
+		handles:  make(map[string]*handle),
+		shares:   make(map[string]*share),
 	}
 	b.logouts.init()
 	if b.notify == nil {
 		b.notify = func(context.Context, Event) {}
+	}
+	if b.observer == nil {
+		b.observer = unobserved{}
 	}
 	if b.trust == nil {
 		b.trust = func(context.Context, logical.Storage) (*Trust, error) { return nil, nil }

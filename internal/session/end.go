@@ -116,9 +116,11 @@ func (b *Broker) logoutWith(
 	}
 	limited, cancel := context.WithTimeout(ctx, logoutTimeout)
 	defer cancel()
+	begun := b.now()
 	err = view(client).Logout(limited, workfront.LogoutRequest{
 		Token: s.Token, APIVersion: s.Endpoint.APIVersion, MaxRetries: logoutRetries,
 	})
+	b.observer.LogoutDone(err, b.now().Sub(begun))
 	if ctx.Err() == nil {
 		b.outages.observe(s.Endpoint.BaseURL, err)
 	}

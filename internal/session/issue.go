@@ -145,6 +145,7 @@ func (b *Broker) start(
 	if observer != nil {
 		client = client.Observed(observer)
 	}
+	begun := b.now()
 	started, err := client.Exchange(permit, workfront.ExchangeRequest{
 		ClientID:     src.ClientID,
 		ClientSecret: src.ClientSecret,
@@ -157,6 +158,7 @@ func (b *Broker) start(
 		Timeout:    src.RequestTimeout,
 		OnSend:     sent,
 	})
+	b.observer.ExchangeDone(err, b.now().Sub(begun))
 	if err != nil {
 		return nil, err
 	}

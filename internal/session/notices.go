@@ -57,8 +57,9 @@ func (b *Broker) notePending(s *ledger.Session, cause error) {
 		"base_url", s.Endpoint.BaseURL, "sessions", max(count, 1), "until", retryUntil(s).Format(time.RFC3339), "error", cause)
 }
 
-// noteRefreshFailed tells the log that there is no replacement for a shared session yet.
+// noteRefreshFailed tells the log and the observer that there is no replacement for a shared session yet.
 func (b *Broker) noteRefreshFailed(role string, err error) {
+	b.observer.RefreshFailed()
 	b.logger.Debug("failed to replace a shared session", "role", role, "error", err)
 	if count := b.notices.refresh.add(b.now()); count > 0 {
 		b.logger.Warn("failed to replace shared sessions; each is issued until it expires", "attempts", count,

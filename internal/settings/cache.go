@@ -13,8 +13,9 @@ type cache struct {
 	mu         sync.Mutex
 	kept       map[string]*Resolved
 	trust      *session.Trust
-	generation uint64    // counts drops, so that what was read before one is not kept after it
-	notBefore  time.Time // nothing is kept until then
+	expiries   map[string]time.Time // of certificates, by the name of the key; not changed once it is here
+	generation uint64               // counts drops, so that what was read before one is not kept after it
+	notBefore  time.Time            // nothing is kept until then
 }
 
 func (c *cache) get(role string) (kept *Resolved, generation uint64) {
@@ -56,10 +57,25 @@ func (c *cache) keepTrust(t *session.Trust, generation uint64, now time.Time) {
 	}
 }
 
+func (c *cache) knownExpiries() (kept map[string]time.Time, generation uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.expiries, c.generation
+}
+
+// keepExpiries takes expiries, as keep does.
+func (c *cache) keepExpiries(expiries map[string]time.Time, generation uint64, now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.mayKeep(generation, now) {
+		c.expiries = expiries
+	}
+}
+
 func (c *cache) drop() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.kept, c.trust = nil, nil
+	c.kept, c.trust, c.expiries = nil, nil, nil
 	c.generation++
 }
 

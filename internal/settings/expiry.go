@@ -56,6 +56,34 @@ func (s *Store) KeyWarnings(ctx context.Context, storage logical.Storage, mount 
 	return nil, nil
 }
 
+// Expiries returns when the certificate of each key expires, by the name of the key. A key that cannot be read is left out.
+// It lists the keys, and reads those that memory knows nothing of. The map is not to be changed.
+func (s *Store) Expiries(ctx context.Context, storage logical.Storage) (map[string]time.Time, error) {
+	known, generation := s.kept.knownExpiries()
+	names, err := s.Keys(ctx, storage)
+	if err != nil {
+		return nil, err
+	}
+	expiries := make(map[string]time.Time, len(names))
+	for _, name := range names {
+		if notAfter, ok := known[name]; ok {
+			expiries[name] = notAfter
+			continue
+		}
+		key, err := loadKey(ctx, storage, name)
+		var unreadable *UnreadableError
+		switch {
+		case errors.As(err, &unreadable):
+		case err != nil:
+			return nil, err
+		case key != nil:
+			expiries[name] = key.Certificate.NotAfter
+		}
+	}
+	s.kept.keepExpiries(expiries, generation, s.now())
+	return expiries, nil
+}
+
 // expiryEvery is how often operators are told of a key.
 const expiryEvery = 24 * time.Hour
 

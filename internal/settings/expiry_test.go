@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -155,5 +156,49 @@ func TestWarningsOfAWrite(t *testing.T) {
 	}
 	if warnings := f.writeRole("plain", nil); warnings != nil {
 		t.Errorf("a role without a key: got %q, want none", warnings)
+	}
+}
+
+// A scrape asks for them once a minute: what is known already is not read.
+func TestExpiries(t *testing.T) {
+	f := newFixture(t, nil)
+	f.importKey("2027")
+	f.put("keys/damaged", "no json")
+	f.put("keys/newer", `{"version":99}`)
+	var reads []string
+	f.storage.before = func(_ context.Context, op, key string) error {
+		if op == "get" {
+			reads = append(reads, key)
+		}
+		return nil
+	}
+	want := func(when string, names, read []string) {
+		t.Helper()
+		reads = nil
+		expiries, err := f.Expiries(t.Context(), f.storage)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := slices.Sorted(maps.Keys(expiries)); !slices.Equal(got, names) {
+			t.Errorf("%s: keys are %q, want %q", when, got, names)
+		}
+		for name, notAfter := range expiries {
+			if want := testKeys()[0].Certificate.NotAfter; !notAfter.Equal(want) {
+				t.Errorf("%s: %s expires at %s, want %s", when, name, notAfter, want)
+			}
+		}
+		if slices.Sort(reads); !slices.Equal(reads, read) {
+			t.Errorf("%s: read %q, want %q", when, reads, read)
+		}
+	}
+	want("first", []string{"2027", "default"}, []string{"keys/2027", "keys/damaged", "keys/default", "keys/newer"})
+	want("again", []string{"2027", "default"}, []string{"keys/damaged", "keys/newer"})
+	f.put("keys/2028", f.value("keys/2027")) // by another node
+	f.Invalidate("keys/2028")
+	want("after a write", []string{"2027", "2028", "default"},
+		[]string{"keys/2027", "keys/2028", "keys/damaged", "keys/default", "keys/newer"})
+	f.storage.before = func(context.Context, string, string) error { return errBroken }
+	if _, err := f.Expiries(t.Context(), f.storage); !errors.Is(err, errBroken) {
+		t.Errorf("got %v, want the fault of storage", err)
 	}
 }
