@@ -12,6 +12,7 @@ import (
 
 	"vault-plugin-secrets-workfront/internal/check"
 	"vault-plugin-secrets-workfront/internal/ledger"
+	"vault-plugin-secrets-workfront/internal/metrics"
 	"vault-plugin-secrets-workfront/internal/session"
 	"vault-plugin-secrets-workfront/internal/settings"
 	"vault-plugin-secrets-workfront/internal/workfront"
@@ -28,6 +29,7 @@ type backend struct {
 	broker   *session.Broker
 	settings *settings.Store
 	check    *check.Checker
+	metrics  *metrics.Metrics
 	system   *systemMemory
 }
 
@@ -45,10 +47,11 @@ func newBackend(conf *logical.BackendConfig, now func() time.Time) *backend {
 		now:      now,
 		storage:  conf.StorageView,
 		settings: settings.New(settings.Options{Now: now}),
+		metrics:  metrics.New(metrics.Options{Now: now, Version: version, Commit: commit}),
 	}
 	b.broker = session.NewBroker(session.Options{
 		Now: now, Logger: conf.Logger, Notify: b.sessionEvent, Trust: b.settings.Trust,
-		UserAgent: "vault-plugin-secrets-workfront/" + version,
+		Observer: b.metrics, UserAgent: "vault-plugin-secrets-workfront/" + version,
 	})
 	b.check = &check.Checker{Broker: b.broker, Now: func() time.Time { return b.now() }}
 	b.Backend = &framework.Backend{
@@ -69,6 +72,7 @@ func newBackend(conf *logical.BackendConfig, now func() time.Time) *backend {
 			b.pathSessionsList(),
 			b.pathSessions(),
 			b.pathInfo(),
+			b.pathMetrics(),
 		},
 		Secrets: []*framework.Secret{b.secretSession()},
 		PathsSpecial: &logical.Paths{

@@ -62,6 +62,7 @@ func TestHelp(t *testing.T) {
 		"sessions":        {"vault list -detailed workfront/sessions"},
 		"sessions/s":      {"vault delete workfront/sessions"},
 		"info":            {"vault read workfront/info"},
+		"metrics":         {"Prometheus", "vault read -format=raw workfront/metrics"},
 	} {
 		resp := m.must(logical.HelpOperation, path, nil)
 		help, _ := resp.Data["help"].(string)

@@ -38,6 +38,7 @@ func TestStorageFaults(t *testing.T) {
 		{logical.UpdateOperation, "keys/new/import", map[string]any{settings.FieldPrivateKey: testKeyPEM(t)}, "reads writes"},
 		{logical.ReadOperation, "token", nil, "reads writes"},
 		{logical.ReadOperation, "info", nil, "reads"},
+		{logical.ReadOperation, "metrics", nil, "reads lists"},
 		{logical.ListOperation, "roles/", nil, "lists"},
 		{logical.ReadOperation, "roles/spare", nil, "reads"},
 		{logical.UpdateOperation, "roles/spare", map[string]any{settings.FieldTTL: "1m"}, "reads writes"},

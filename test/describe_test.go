@@ -18,6 +18,7 @@ import (
 var documented = map[string][]string{
 	"config":               {"delete", "get", "patch", "post"},
 	"info":                 {"get"},
+	"metrics":              {"get"},
 	"keys/":                {"get"},
 	"keys/{name}":          {"delete", "get"},
 	"keys/{name}/generate": {"post"},
