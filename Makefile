@@ -29,7 +29,7 @@ need-test:
 need-demo:
 	@scripts/need.sh go curl openssl
 need-examples:
-	@scripts/need.sh go curl jq node npm ansible-playbook
+	@scripts/need.sh go curl jq node npm ansible-playbook promtool
 
 .PHONY: $(DEV)
 $(DEV): need

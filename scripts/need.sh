@@ -25,6 +25,7 @@ package() {
     *:node) echo nodejs ;;
     apt-get:ansible-playbook) echo ansible python3-hvac ;;
     *:ansible-playbook) echo ansible ;;
+    *:promtool) echo prometheus ;;
     *) echo "$2" ;;
   esac
 }
