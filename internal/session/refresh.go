@@ -138,11 +138,11 @@ func (b *Broker) runRefresh(
 		return nil, err
 	}
 	if hint.SessionID != "" && hint.Fingerprint == r.fingerprint && r.origin == forReaders {
-		if found, err := b.adopt(ctx, l, s.name, hint); found || err != nil {
-			return nil, err
+		if before, found, err := b.adopt(ctx, l, s.name, hint); found || err != nil {
+			return before, err
 		}
 	}
-	issued := b.currentID(s.name)
+	replaced = append(replaced, hint.SessionID, b.currentID(s.name))
 	var id string
 	wanted := func() bool { return b.wanted(s, r) }
 	err = b.untilLive(permit, wanted, func(began *logoutMark) error {
@@ -157,13 +157,14 @@ func (b *Broker) runRefresh(
 			return err
 		}
 		defer b.letGo(h)
-		return b.install(ctx, l, s, r, h, started, began)
+		before, err := b.install(ctx, l, s, r, h, started, began)
+		replaced = append(replaced, before...)
+		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	replaced = distinct(hint.SessionID, issued)
-	return slices.DeleteFunc(replaced, func(old string) bool { return old == id }), nil
+	return slices.DeleteFunc(distinct(replaced...), func(old string) bool { return old == id }), nil
 }
 
 // hint returns what storage names as the current session of a share. It is only a hint: one that cannot be read is dropped.
@@ -200,57 +201,62 @@ func (b *Broker) wanted(s *share, r *refresh) bool {
 }
 
 // adopt makes the session current that storage names, if it is good.
-func (b *Broker) adopt(ctx context.Context, l ledger.Ledger, name string, hint ledger.Shared) (bool, error) {
+func (b *Broker) adopt(
+	ctx context.Context, l ledger.Ledger, name string, hint ledger.Shared,
+) (before []string, found bool, err error) {
 	if b.endingOf(hint.SessionID) != notEnding {
-		return false, nil // without waiting for its logout
+		return nil, false, nil // without waiting for its logout
 	}
 	h, err := b.hold(ctx, l, hint.SessionID)
 	if isUnreadable(err) {
-		return false, nil
+		return nil, false, nil
 	}
 	if err != nil {
-		return false, err
+		return nil, false, err
 	}
 	defer b.letGo(h)
 	if h.session == nil || b.endingOf(h.id) != notEnding || !b.issuable(h.session) {
-		return false, nil
+		return nil, false, nil
 	}
-	b.makeCurrent(name, h, hint.Fingerprint, time.Time{}) // unchecked by this process
-	return true, nil
+	return b.makeCurrent(name, h, hint.Fingerprint, time.Time{}), true, nil // unchecked by this process
 }
 
 // install records a new session and makes it current. If it cannot, or nobody will come for it, it ends the session. The
 // caller holds it.
 func (b *Broker) install(
 	ctx context.Context, l ledger.Ledger, s *share, r *refresh, h *handle, started *ledger.Session, began *logoutMark,
-) error {
+) (before []string, err error) {
 	recorded, err := b.recordHeld(ctx, l, h, started, began)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := longEnough(recorded.Left(b.now())); err != nil {
-		return errors.Join(err, b.endUnleased(ctx, l, h))
+		return nil, errors.Join(err, b.endUnleased(ctx, l, h))
 	}
 	if err := l.SetShared(ctx, s.name, ledger.Shared{SessionID: h.id, Fingerprint: r.fingerprint}); err != nil {
-		return errors.Join(err, b.endUnleased(ctx, l, h))
+		return nil, errors.Join(err, b.endUnleased(ctx, l, h))
 	}
 	if !b.wanted(s, r) {
-		return b.endUnleased(ctx, l, h)
+		return nil, b.endUnleased(ctx, l, h)
 	}
-	b.makeCurrent(s.name, h, r.fingerprint, b.now())
-	return nil
+	return b.makeCurrent(s.name, h, r.fingerprint, b.now()), nil
 }
 
-// makeCurrent has memory issue the session that the caller holds.
-func (b *Broker) makeCurrent(name string, h *handle, fingerprint string, checkedAt time.Time) {
+// makeCurrent has memory issue the session that the caller holds, and returns the ID of the one that was current before, if
+// any: two refreshes may be under way after the end of sharing, and neither knows of the other's session.
+func (b *Broker) makeCurrent(name string, h *handle, fingerprint string, checkedAt time.Time) (before []string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s := b.shareLocked(name)
 	if s.current != h || checkedAt.After(s.checkedAt) {
 		s.checkedAt = checkedAt
 	}
+	if s.current != nil && s.current != h {
+		before = []string{s.current.id}
+	}
 	b.setCurrentLocked(s, h, fingerprint)
 	h.owed.end = false // it has readers to come
+	return before
 }
 
 // endReplaced ends a session that was replaced, if no one leases it. Else its last lease ends it. After an error,

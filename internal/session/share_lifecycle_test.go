@@ -357,3 +357,34 @@ func TestSessionThatIsLoggedOutDuringAnExchange(t *testing.T) {
 		}
 	}
 }
+
+// After the end of sharing, the refresh that its last readers wait for and the one of the first new readers know nothing of
+// each other. Neither session may be forgotten.
+func TestTwoRefreshesOfOneRole(t *testing.T) {
+	f := newSharedFixture(t)
+	resume := f.server.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointExchange, Hang: workfronttest.HangBeforeAnswer})
+	leases := make(chan *session.Lease, 2)
+	read := func(exchanges int) {
+		go func() {
+			lease, err := f.broker.Issue(t.Context(), f.storage, f.source)
+			if err != nil {
+				t.Errorf("issue: %v", err)
+			}
+			leases <- lease
+		}()
+		eventually(t, "the exchange is under way", func() bool { return f.server.Stats().Exchanges == exchanges })
+	}
+	read(1)
+	if err := f.broker.Unshare(t.Context(), f.storage, f.source.Role); err != nil {
+		t.Fatal(err)
+	}
+	read(2)
+	resume()
+	for range 2 {
+		if lease := <-leases; lease != nil {
+			f.release(lease)
+		}
+	}
+	f.broker.AwaitBackground()
+	f.wantNothingLeft()
+}

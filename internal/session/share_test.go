@@ -293,7 +293,8 @@ func TestSessionEndedBySomeoneElseIsReplaced(t *testing.T) {
 		return next.SessionID != first.SessionID
 	})
 	f.wantAlive(next, true)
-	f.release(first) // leases on it revoke cleanly
+	f.release(first)           // leases on it revoke cleanly
+	f.broker.AwaitBackground() // nobody waits for its removal
 	f.wantState(first, "")
 }
 
