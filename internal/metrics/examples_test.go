@@ -109,7 +109,8 @@ func TestEveryMetricAndAlertIsDocumented(t *testing.T) {
 			t.Errorf("docs/monitoring.md says nothing of %s", name)
 		}
 	}
-	alerts := regexp.MustCompile(`alert: (\w+)`).FindAllStringSubmatch(readFile(t, "../../examples/prometheus/alerts.yml"), -1)
+	rules := readFile(t, "../../examples/prometheus/alerts.yml")
+	alerts := regexp.MustCompile(`alert: (\w+)`).FindAllStringSubmatch(rules, -1)
 	if len(alerts) < 5 {
 		t.Errorf("found %d alerts", len(alerts))
 	}

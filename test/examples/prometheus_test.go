@@ -24,7 +24,8 @@ func TestPrometheus(t *testing.T) {
 	r.policy(t, "workfront-monitoring", "policies/monitoring.hcl")
 	token := r.token(t, "workfront-monitoring")
 	write(t, r.path("vault-token"), token+"\n", 0o600)
-	p := r.openPage(t, "prometheus", "vault.example.com:8200", strings.TrimPrefix(r.address, "http://"), "scheme: https", "scheme: http",
+	p := r.openPage(t, "prometheus",
+		"vault.example.com:8200", strings.TrimPrefix(r.address, "http://"), "scheme: https", "scheme: http",
 		"/etc/prometheus/vault-token", r.path("vault-token"), "/etc/prometheus/vault-ca.pem", r.path("ca.pem"),
 		"scrape_interval: 1m", "scrape_interval: 1s", "scrape_timeout: 10s", "scrape_timeout: 1s")
 	p.next(t, "promtool test rules")
