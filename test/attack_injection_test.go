@@ -99,7 +99,10 @@ func TestAttackOnTheWire(t *testing.T) {
 			})
 			m.write(t, "check", nil)
 			user := "GET /attask/api/v22.0/user/" + url.PathEscape(id)
-			want := []string{"HEAD /", "POST /integrations/oauth2/api/v1/jwt/exchange", user, "GET /attask/api/v22.0/logout", user}
+			want := []string{
+				"HEAD /", "POST /integrations/oauth2/api/v1/jwt/exchange", user, "GET /attask/api/v22.0/session",
+				"GET /attask/api/v22.0/logout", user,
+			}
 			var got []string
 			for sent := bufio.NewReader(bytes.NewReader(l.text())); ; {
 				r, err := http.ReadRequest(sent)
