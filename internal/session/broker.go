@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/vault/sdk/helper/locksutil"
 	"github.com/hashicorp/vault/sdk/logical"
 
 	"vault-plugin-secrets-workfront/internal/ledger"
@@ -58,7 +59,8 @@ type Broker struct {
 	proof    writeProof
 	logouts  logoutLog
 	notices  notices
-	inFlight sync.WaitGroup // what outlives the request that began it
+	inFlight sync.WaitGroup         // what outlives the request that began it
+	hints    []*locksutil.LockEntry // see lockHint
 
 	mu      sync.Mutex         // never held during a storage or network call
 	handles map[string]*handle // by session ID: those that a call works on, and those worth remembering
@@ -78,6 +80,7 @@ func NewBroker(o Options) *Broker {
 		outages:  newOutages(o.Now),
 		handles:  make(map[string]*handle),
 		shares:   make(map[string]*share),
+		hints:    locksutil.CreateLocks(),
 	}
 	b.logouts.init()
 	if b.notify == nil {

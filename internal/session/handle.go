@@ -38,7 +38,8 @@ type ending int
 
 const (
 	notEnding ending = iota
-	// endingUnleased: because no lease is left.
+	// endingUnleased: because no lease is left, or to be ended regardless of its leases, which storage does not know yet.
+	// Revocations wait for what becomes of it.
 	endingUnleased
 	// endingRegardless: regardless of its leases, whose revocations are done once their entries are deleted.
 	endingRegardless

@@ -61,8 +61,8 @@ func (b *Broker) awaitRefresh(
 		return b.leave(ctx, s, r)
 	}
 	outdated := r.fingerprint != fingerprint || r.src.ClientSecret != src.ClientSecret
-	if outdated || isCancelled(r.err) {
-		return nil // it was for settings that were changed since, or for readers who have left
+	if outdated || isCancelled(r.err) || errors.Is(r.err, errLoggedOut) {
+		return nil // it was for settings that were changed since, for readers who have left, or for a share that was ended
 	}
 	return r.err
 }
@@ -137,13 +137,17 @@ func (b *Broker) runRefresh(
 	if err != nil {
 		return nil, err
 	}
+	issued := b.currentID(s.name)
 	if hint.SessionID != "" && hint.Fingerprint == r.fingerprint && r.origin == forReaders {
-		if before, found, err := b.adopt(ctx, l, s.name, hint); found || err != nil {
-			return before, err
+		switch found, err := b.adopt(ctx, l, s, r, hint); {
+		case err != nil:
+			return nil, err
+		case found:
+			return others(hint.SessionID, issued), nil
 		}
 	}
-	replaced = append(replaced, hint.SessionID, b.currentID(s.name))
 	var id string
+	var current bool
 	wanted := func() bool { return b.wanted(s, r) }
 	err = b.untilLive(permit, wanted, func(began *logoutMark) error {
 		started, err := b.exchange(permit, r.src, func() { b.setSent(r) })
@@ -157,24 +161,13 @@ func (b *Broker) runRefresh(
 			return err
 		}
 		defer b.letGo(h)
-		before, err := b.install(ctx, l, s, r, h, started, began)
-		replaced = append(replaced, before...)
+		current, err = b.install(ctx, l, s, r, h, started, began)
 		return err
 	})
-	if err != nil {
+	if err != nil || !current {
 		return nil, err
 	}
-	return slices.DeleteFunc(distinct(replaced...), func(old string) bool { return old == id }), nil
-}
-
-// hint returns what storage names as the current session of a share. It is only a hint: one that cannot be read is dropped.
-func (b *Broker) hint(ctx context.Context, l ledger.Ledger, name string) (ledger.Shared, error) {
-	hint, err := l.Shared(ctx, name)
-	if isUnreadable(err) {
-		b.logger.Warn("dropping an unreadable hint at a shared session", "error", err)
-		return ledger.Shared{}, l.DeleteShared(ctx, name)
-	}
-	return hint, err
+	return others(id, hint.SessionID, issued), nil
 }
 
 func (b *Broker) currentID(name string) string {
@@ -192,71 +185,68 @@ func (b *Broker) setSent(r *refresh) {
 	r.sent = true
 }
 
-// wanted tells whether somebody waits for what a refresh brings, or may come for it: nobody comes for what is not shared any
-// more.
+// wanted tells whether what a refresh brings will be issued: not if the share was ended meanwhile. Readers who wait for it
+// nevertheless begin another one, which knows of the share as it is then.
 func (b *Broker) wanted(s *share, r *refresh) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return r.waiting > 0 || b.shares[s.name] == s && s.refresh == r
+	return b.wantedLocked(s, r)
+}
+
+func (b *Broker) wantedLocked(s *share, r *refresh) bool {
+	return b.shares[s.name] == s && s.refresh == r
 }
 
 // adopt makes the session current that storage names, if it is good.
-func (b *Broker) adopt(
-	ctx context.Context, l ledger.Ledger, name string, hint ledger.Shared,
-) (before []string, found bool, err error) {
+func (b *Broker) adopt(ctx context.Context, l ledger.Ledger, s *share, r *refresh, hint ledger.Shared) (bool, error) {
 	if b.endingOf(hint.SessionID) != notEnding {
-		return nil, false, nil // without waiting for its logout
+		return false, nil // without waiting for its logout
 	}
 	h, err := b.hold(ctx, l, hint.SessionID)
 	if isUnreadable(err) {
-		return nil, false, nil
+		return false, nil
 	}
 	if err != nil {
-		return nil, false, err
+		return false, err
 	}
 	defer b.letGo(h)
 	if h.session == nil || b.endingOf(h.id) != notEnding || !b.issuable(h.session) {
-		return nil, false, nil
+		return false, nil
 	}
-	return b.makeCurrent(name, h, hint.Fingerprint, time.Time{}), true, nil // unchecked by this process
+	return b.makeCurrent(s, r, h, time.Time{}), nil // unchecked by this process
 }
 
 // install records a new session and makes it current. If it cannot, or nobody will come for it, it ends the session. The
 // caller holds it.
 func (b *Broker) install(
 	ctx context.Context, l ledger.Ledger, s *share, r *refresh, h *handle, started *ledger.Session, began *logoutMark,
-) (before []string, err error) {
+) (current bool, err error) {
 	recorded, err := b.recordHeld(ctx, l, h, started, began)
 	if err != nil {
-		return nil, err
+		return false, err
 	}
-	if err := longEnough(recorded.Left(b.now())); err != nil {
-		return nil, errors.Join(err, b.endUnleased(ctx, l, h))
+	if err = longEnough(recorded.Left(b.now())); err == nil {
+		current, err = b.publish(ctx, l, s, r, h)
 	}
-	if err := l.SetShared(ctx, s.name, ledger.Shared{SessionID: h.id, Fingerprint: r.fingerprint}); err != nil {
-		return nil, errors.Join(err, b.endUnleased(ctx, l, h))
+	if !current {
+		err = errors.Join(err, b.endUnleased(ctx, l, h))
 	}
-	if !b.wanted(s, r) {
-		return nil, b.endUnleased(ctx, l, h)
-	}
-	return b.makeCurrent(s.name, h, r.fingerprint, b.now()), nil
+	return current, err
 }
 
-// makeCurrent has memory issue the session that the caller holds, and returns the ID of the one that was current before, if
-// any: two refreshes may be under way after the end of sharing, and neither knows of the other's session.
-func (b *Broker) makeCurrent(name string, h *handle, fingerprint string, checkedAt time.Time) (before []string) {
+// makeCurrent has memory issue the session that the caller holds, unless its share was ended meanwhile.
+func (b *Broker) makeCurrent(s *share, r *refresh, h *handle, checkedAt time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	s := b.shareLocked(name)
+	if !b.wantedLocked(s, r) {
+		return false
+	}
 	if s.current != h || checkedAt.After(s.checkedAt) {
 		s.checkedAt = checkedAt
 	}
-	if s.current != nil && s.current != h {
-		before = []string{s.current.id}
-	}
-	b.setCurrentLocked(s, h, fingerprint)
+	b.setCurrentLocked(s, h, r.fingerprint)
 	h.owed.end = false // it has readers to come
-	return before
+	return true
 }
 
 // endReplaced ends a session that was replaced, if no one leases it. Else its last lease ends it. After an error,
@@ -274,8 +264,8 @@ func (b *Broker) endReplaced(ctx context.Context, l ledger.Ledger, id string) er
 	return b.endUnleased(ctx, l, h)
 }
 
-// distinct returns each of the IDs once, without those that are empty.
-func distinct(ids ...string) []string {
+// others returns each of the IDs once, without kept and those that are empty.
+func others(kept string, ids ...string) []string {
 	slices.Sort(ids)
-	return slices.DeleteFunc(slices.Compact(ids), func(id string) bool { return id == "" })
+	return slices.DeleteFunc(slices.Compact(ids), func(id string) bool { return id == "" || id == kept })
 }

@@ -307,15 +307,19 @@ func TestSessionIsCheckedAfterAStart(t *testing.T) {
 }
 
 func TestCheckThatFailsChangesNothing(t *testing.T) {
-	f := newSharedFixture(t)
-	first := f.issue()
-	f.server.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointAPI, Status: 503})
-	f.clock.Advance(time.Minute)
-	f.issue()
-	eventually(t, "the check was made", func() bool { return f.server.Stats().APICalls == 1 })
-	f.settle()
-	if l := f.issue(); l.SessionID != first.SessionID {
-		t.Error("a session was replaced that nobody called dead")
+	for _, status := range []int{403, 503} {
+		t.Run(fmt.Sprint(status), func(t *testing.T) {
+			f := newSharedFixture(t)
+			first := f.issue()
+			f.server.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointAPI, Status: status})
+			f.clock.Advance(time.Minute)
+			f.issue()
+			eventually(t, "the check was made", func() bool { return f.server.Stats().APICalls == 1 })
+			f.settle()
+			if l := f.issue(); l.SessionID != first.SessionID {
+				t.Error("a session was replaced that nobody called dead")
+			}
+		})
 	}
 }
 

@@ -81,15 +81,12 @@ func (b *Broker) unshareAll(ctx context.Context, l ledger.Ledger, names []string
 }
 
 func (b *Broker) unshare(ctx context.Context, l ledger.Ledger, name string) error {
-	named, err := b.hint(ctx, l, name)
+	named, issued, err := b.forget(ctx, l, name)
 	if err != nil {
 		return err
 	}
-	b.mu.Lock()
-	issued := b.forgetLocked(name)
-	b.mu.Unlock()
 	var errs []error
-	for _, id := range distinct(named.SessionID, issued) {
+	for _, id := range others("", named, issued) {
 		errs = append(errs, b.endReplaced(ctx, l, id))
 	}
 	// The hint goes last: without it, nobody would find the session again if this fails or is cut off. A reader who still
@@ -97,8 +94,9 @@ func (b *Broker) unshare(ctx context.Context, l ledger.Ledger, name string) erro
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
+	defer b.lockHint(name)()
 	now, err := b.hint(ctx, l, name)
-	if err != nil || now.SessionID == "" || now.SessionID != named.SessionID {
+	if err != nil || now.SessionID == "" || now.SessionID != named {
 		return err
 	}
 	return l.DeleteShared(ctx, name)
