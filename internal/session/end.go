@@ -114,10 +114,10 @@ func (b *Broker) logoutWith(
 	if err != nil {
 		return err
 	}
-	limited, cancel := context.WithTimeout(ctx, logoutTimeout)
+	sending, cancel := uncancelled(ctx, logoutTimeout)
 	defer cancel()
 	begun := b.now()
-	err = view(client).Logout(limited, workfront.LogoutRequest{
+	err = view(client).Logout(sending, workfront.LogoutRequest{
 		Token: s.Token, APIVersion: s.Endpoint.APIVersion, MaxRetries: logoutRetries,
 	})
 	b.observer.LogoutDone(err, b.now().Sub(begun))
@@ -126,4 +126,14 @@ func (b *Broker) logoutWith(
 	}
 	b.logouts.add(s.ID()) // a failure may hide a logout
 	return err
+}
+
+// uncancelled returns a context that ends after timeout, or at the deadline of ctx, but not when ctx is cancelled: a logout that
+// is cut off can still be carried out, even after Workfront has returned the same session to another reader.
+func uncancelled(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
+	limit := time.Now().Add(timeout)
+	if deadline, ok := ctx.Deadline(); ok && deadline.Before(limit) {
+		limit = deadline
+	}
+	return context.WithDeadline(context.WithoutCancel(ctx), limit)
 }

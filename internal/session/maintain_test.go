@@ -1,7 +1,6 @@
 package session_test
 
 import (
-	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -334,20 +333,4 @@ func TestMaintainReportsStorageFaults(t *testing.T) {
 			f.wantEmptyLedger()
 		})
 	}
-}
-
-func TestReleaseEndsWithItsContext(t *testing.T) {
-	f := newFixture(t)
-	lease := f.issue()
-	ctx, cancel := context.WithCancel(t.Context())
-	f.server.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointLogout, Hang: workfronttest.HangBeforeHandling})
-	f.server.OnEvent(func(workfronttest.Event) { cancel() })
-	if err := f.broker.Release(ctx, f.storage, lease.LeaseRef); err == nil {
-		t.Error("a revocation that was cut off must be repeated, but got no error")
-	}
-	f.server.OnEvent(nil)
-	f.server.ClearFaults()
-	f.release(lease)
-	f.wantAlive(lease, false)
-	f.wantEmptyLedger()
 }

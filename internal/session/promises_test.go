@@ -80,14 +80,14 @@ func TestLogoutThatIsCutOffIsNotPending(t *testing.T) {
 	f := newFixture(t)
 	lease := f.issue()
 	ctx, cancel := context.WithCancel(t.Context())
-	resume := f.server.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointLogout, Hang: workfronttest.HangBeforeHandling})
+	f.logoutsFail()
 	f.server.OnEvent(func(workfronttest.Event) { cancel() })
 	if err := f.broker.Release(ctx, detachedStorage{f.storage}, lease.LeaseRef); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want the cancellation", err)
 	}
 	f.wantState(lease, ledger.StateActive)
 	f.server.OnEvent(nil)
-	resume()
+	f.server.ClearFaults()
 	f.release(lease)
 	f.wantNothingLeft()
 }
