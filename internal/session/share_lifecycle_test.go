@@ -235,13 +235,16 @@ func TestSessionIsNotHandedOutAfterItsLogout(t *testing.T) {
 		lease := f.issue()
 		resume := f.server.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointLogout, Hang: workfronttest.HangBeforeAnswer, Times: 1})
 		ctx, cancel := context.WithCancel(t.Context())
-		released := make(chan error)
-		go func() { released <- f.broker.Release(ctx, f.storage, lease.LeaseRef) }()
+		released := make(chan struct{})
+		go func() {
+			defer close(released)
+			_ = f.broker.Release(ctx, f.storage, lease.LeaseRef)
+		}()
 		eventually(t, "the session is logged out", func() bool { return f.server.Stats().LoggedOut == 1 })
 		cancel()
 		f.wantAlive(f.issue(), true) // nobody waits for its end
 		resume()
-		_ = <-released
+		<-released
 		f.release(lease)
 		f.wantAlive(lease, false)
 	})
