@@ -80,30 +80,62 @@ func (c *cluster) form(version string) (err error) {
 // canPartition tells whether it can be found out which process a connection belongs to.
 const canPartition = runtime.GOOS == "linux"
 
-// launch starts the process of a node. Somebody else may take a port before Vault does: then others are tried.
+// launch starts the process of a node.
 func (c *cluster) launch(i int) error {
-	var err error
-	for range 5 {
-		ports := freePorts(2)
+	var clusterPort string
+	node, err := launchNode(func(ports []string) *vaultserver.Raft {
 		raft := &vaultserver.Raft{NodeID: fmt.Sprintf("node-%d", i), Address: ports[0], ClusterAddress: ports[1]}
 		if c.network != nil {
 			raft.ClusterAddress, raft.ClusterListen = c.network.address(i), ports[1]
 		}
-		var s *vaultserver.Server
-		if s, err = launch(raft); err != nil {
-			return err
-		}
-		if err = s.WaitAnswer(); err != nil {
-			s.Stop()
-			continue
-		}
-		c.nodes = append(c.nodes, &vaultServer{Server: s, root: s.Root})
-		if c.network != nil {
-			c.network.add(s, ports[1])
-		}
-		return nil
+		clusterPort = ports[1]
+		return raft
+	})
+	if err != nil {
+		return err
 	}
-	return err
+	c.nodes = append(c.nodes, node)
+	if c.network != nil {
+		c.network.add(node.Server, clusterPort)
+	}
+	return nil
+}
+
+// launchNode starts the process of a node with Raft storage, at two ports: for clients, and for other nodes. Somebody else may
+// take a port before Vault does: then others are tried.
+func launchNode(at func(ports []string) *vaultserver.Raft) (*vaultServer, error) {
+	var err error
+	for range 5 {
+		var s *vaultserver.Server
+		if s, err = launch(at(freePorts(2))); err != nil {
+			return nil, err
+		}
+		if err = s.WaitAnswer(); err == nil {
+			return &vaultServer{Server: s, root: s.Root}, nil
+		}
+		s.Stop()
+	}
+	return nil, err
+}
+
+// raftVault is a server of its own whose storage is Raft's, as in production, with a client that waits for what takes long.
+func raftVault(t *testing.T) *vaultServer {
+	t.Helper()
+	v, err := launchNode(func(ports []string) *vaultserver.Raft {
+		return &vaultserver.Raft{NodeID: "alone", Address: ports[0], ClusterAddress: ports[1]}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(v.Stop)
+	if err := v.Initialise(); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(v.EnableAudit(), v.Register(pluginName, pluginName, "")); err != nil {
+		t.Fatal(err)
+	}
+	v.root.SetClientTimeout(10 * time.Minute)
+	return v
 }
 
 // freePorts finds addresses that nobody listens at, below the ports that outgoing connections are given on Linux.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -23,13 +24,28 @@ import (
 // itself needs meanwhile.
 func TestDeadSessionWithManyLeases(t *testing.T) {
 	t.Parallel()
+	onRaft := 1000 // each of them is written to disk three times
+	if os.Getenv(envLong) != "" {
+		onRaft = 3000
+	}
+	t.Run("in memory", func(t *testing.T) {
+		t.Parallel()
+		testDeadSessionWithManyLeases(t, patientVault(t), 3000)
+	})
+	t.Run("on Raft", func(t *testing.T) {
+		t.Parallel()
+		testDeadSessionWithManyLeases(t, raftVault(t), onRaft)
+	})
+}
+
+func testDeadSessionWithManyLeases(t *testing.T, v *vaultServer, held int) {
+	t.Helper()
 	const (
-		held    = 3000
 		longest = 300 * time.Millisecond
 		quiet   = "quiet"
 	)
 	w := startWorkfront(t, 0)
-	m := withRoles(t, lending(t, patientVault(t), w, nil))
+	m := withRoles(t, lending(t, v, w, nil))
 	m.write(t, "roles/"+quiet, field("share_session", true))
 	dead := m.roleToken(t, sharedRole)
 	inParallel(t, held-1, 16, func(int) error {
@@ -72,18 +88,21 @@ func TestDeadSessionWithManyLeases(t *testing.T) {
 	m.wantAllGone(t, w)
 }
 
-// TestMoreReadersThanCalls: far more readers than Workfront can serve. Each read brings a living session, or a 503 that says
+// TestMoreReadersThanCalls: for half a minute, far more readers than Workfront can serve. Each read brings a living session, or a 503 that says
 // why. No session is unknown to the mount, whatever became of its reader.
 func TestMoreReadersThanCalls(t *testing.T) {
 	t.Parallel()
-	const readers = 300
+	const (
+		readers = 300
+		lasting = 30 * time.Second
+	)
 	w := startWorkfront(t, 0)
 	behave(w, func(b *behaviour) { b.ExchangeDelay = time.Second })
 	m := withRoles(t, lending(t, sharedVault(t), w, field("request_timeout", "8s"))) // the last is sent when 2 s are left
 	var mu sync.Mutex
 	var leases []*api.Secret
 	var refused int
-	inParallel(t, readers, readers, func(int) error {
+	read := func() error {
 		lease, err := m.readRole(freshRole)
 		var answer *api.ResponseError
 		mu.Lock()
@@ -100,6 +119,15 @@ func TestMoreReadersThanCalls(t *testing.T) {
 			return nil
 		}
 		return err
+	}
+	until := time.Now().Add(lasting)
+	inParallel(t, readers, readers, func(int) error {
+		for time.Now().Before(until) {
+			if err := read(); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	for _, lease := range leases {
 		if !w.SessionAlive(accessToken(lease)) {
@@ -107,10 +135,10 @@ func TestMoreReadersThanCalls(t *testing.T) {
 		}
 	}
 	s := w.Stats()
-	measured("%s: of %d readers, with exchanges of 1 s, %d were served and %d got a 503; %d sessions started, %d logged out",
-		t.Name(), readers, len(leases), refused, s.Started, s.LoggedOut)
+	measured("%s: %d readers for %s, with exchanges of 1 s: %d reads were served and %d got a 503; %d sessions started, %d logged out",
+		t.Name(), readers, lasting, len(leases), refused, s.Started, s.LoggedOut)
 	if len(leases) == 0 || refused == 0 {
-		t.Errorf("%d readers were served and %d got a 503, want some of each", len(leases), refused)
+		t.Errorf("%d reads were served and %d got a 503, want some of each", len(leases), refused)
 	}
 	if s.TooManyCalls > 0 || s.PeakCalls > 8 {
 		t.Errorf("%d calls were under way at a time, and %d too many, want 8 at most, and none", s.PeakCalls, s.TooManyCalls)

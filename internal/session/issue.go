@@ -117,7 +117,7 @@ func earlier(a, b time.Time) time.Time {
 func longEnough(left time.Duration) error {
 	if left < MinLifetime {
 		return &workfront.UnavailableError{
-			Reason: fmt.Sprintf("it returned a session that expires in %s, too soon to be issued", left.Round(time.Second)),
+			Reason: fmt.Sprintf("it returned a session that expires in %s, too soon to be issued", left.Truncate(100*time.Millisecond)),
 		}
 	}
 	return nil

@@ -149,7 +149,7 @@ var nameFormat = regexp.MustCompile(`^[A-Za-z0-9_-]+([.@][A-Za-z0-9_-]+)*$`)
 // CheckName checks the name of a key, a role or a session, given in field.
 func CheckName(field, name string) error {
 	if len(name) > maxNameLength {
-		return BadField(field, "is longer than %d characters; choose a shorter name", maxNameLength)
+		return BadField(field, "is longer than %d characters", maxNameLength)
 	}
 	if !nameFormat.MatchString(name) {
 		return BadField(field, "must consist of letters, digits, _ and -, with single dots and @ inside")

@@ -67,6 +67,16 @@ func TestParsePrivateKeyAccepts(t *testing.T) {
 	}
 }
 
+func TestParsePrivateKeyOfTheLargestSize(t *testing.T) {
+	key, err := signingkey.ParsePrivateKey(hugeKey(t, signingkey.MaxBits))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bits := key.N.BitLen(); bits != signingkey.MaxBits {
+		t.Errorf("got %d bits, want %d", bits, signingkey.MaxBits)
+	}
+}
+
 func parsePKCS8(t *testing.T, text string) *rsa.PrivateKey {
 	t.Helper()
 	block, _ := pem.Decode([]byte(text))
@@ -119,7 +129,7 @@ func TestParsePrivateKeyRefuses(t *testing.T) {
 		{"RSA of 512 bits", file("rsa512.key"), "512 bits"},
 		{"PKCS#1 of 1024 bits", file("rsa1024-pkcs1.key"), "1024 bits"},
 		{"PKCS#1 of 512 bits", file("rsa512-pkcs1.key"), "512 bits"},
-		{"RSA of more than 8192 bits", hugeKey(t), "between 2048 and 8192"},
+		{"RSA of more than 8192 bits", hugeKey(t, 8193), "between 2048 and 8192"},
 		{"certificate", cert, "a certificate where the private key belongs"},
 		{"certificate, what to give", cert, beginning},
 		{"certificate request", file("request.csr"), "a certificate signing request where the private key belongs"},
@@ -204,18 +214,22 @@ func withoutLine(text string, n int) string {
 
 func relabel(text, from, to string) string { return strings.ReplaceAll(text, from+"-----", to+"-----") }
 
-// hugeKey makes a key of about 8320 bits from more than two primes (RFC 8017, section 3.2), because to find two of
-// 4160 bits takes too long.
-func hugeKey(t *testing.T) string {
+// hugeKey generates a key of that many bits from more than two primes (RFC 8017, section 3.2), because to find two large ones
+// takes too long.
+func hugeKey(t *testing.T, bits int) string {
 	t.Helper()
-	const bits, count = 8320, 13
+	const count = 13
 	one, e := big.NewInt(1), big.NewInt(65537)
 	type other struct{ Prime, Exp, Coeff *big.Int }
 	for {
 		n, phi := big.NewInt(1), big.NewInt(1)
 		primes := make([]*big.Int, count)
 		for i := range primes {
-			p, err := rand.Prime(rand.Reader, bits/count)
+			size := bits / count
+			if i == count-1 {
+				size = bits - n.BitLen() + 1 // the product of two numbers has as many bits as both, or one fewer
+			}
+			p, err := rand.Prime(rand.Reader, size)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -224,8 +238,8 @@ func hugeKey(t *testing.T) string {
 			phi.Mul(phi, new(big.Int).Sub(p, one))
 		}
 		d := new(big.Int).ModInverse(e, phi)
-		if d == nil {
-			continue // 65537 divides one of the primes less one
+		if d == nil || n.BitLen() != bits {
+			continue // 65537 divides one of the primes less one, or there is one bit too many
 		}
 		exp := func(p *big.Int) *big.Int { return new(big.Int).Mod(d, new(big.Int).Sub(p, one)) }
 		p, q := primes[0], primes[1]
