@@ -127,8 +127,9 @@ release-check: release-tools ## Build the last commit twice and compare every fi
 	$(DEV) release-check
 
 .PHONY: release-test
-release-test: need-demo $(DEV) $(SIMULATOR) ## Install what is in bin/dist in a real Vault, by its checksums, and use it
+release-test: need-demo $(DEV) $(SIMULATOR) ## Install what is in bin/dist in a real Vault, by its checksums, and use it (BAO_BIN: OpenBao takes the image, too)
 	$(DEV) release-test
+	if [[ -n "$${BAO_BIN:-}" ]]; then cd tools/release && go test -count=1 -run TestOpenBao ./image; fi
 
 # On a tag, in the forge's workflow: it signs, and publishes a draft. IMAGE=registry/repository pushes the image.
 .PHONY: release
