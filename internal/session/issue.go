@@ -242,7 +242,7 @@ func (w *wait) await(ctx, permit context.Context) (*Lease, error) {
 // errNoAnswer is for a reader who has waited long enough for an exchange that was sent.
 func errNoAnswer() error {
 	return fmt.Errorf("exchange jwt: %w", &workfront.UnavailableError{
-		Reason: "it did not answer within request_timeout", Transient: true, Err: context.DeadlineExceeded,
+		Reason: "it did not answer in the time allowed (request_timeout)", Transient: true, Err: context.DeadlineExceeded,
 	})
 }
 
