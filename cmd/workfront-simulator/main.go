@@ -41,7 +41,7 @@ faults and changes the behavior. Anyone who can reach the address can use it:
   DELETE /simulator/faults
              removes all faults
   PUT    /simulator/behaviour    {"expires_in":3600,"exchange_delay":"2s","max_calls":4,"retired_versions":["v17.0"]}
-             changes the behavior: a field for each flag below but -dir, -listen and -session-ttl, with underscores
+             changes the behavior: a field for each flag below but -dir, -listen, -session-ttl and -tls-name, with underscores
              for hyphens and a list for -retired-versions; unset fields reset to what the flags say
 
 For example: curl --cacert DIR/ca.pem --data-binary @certificate_pub.crt "BASE_URL/simulator/applications/..."
@@ -81,6 +81,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 	listen := flags.String("listen", "127.0.0.1:0", "loopback `address` to listen on; port 0 takes a free one")
 	dir := flags.String("dir", "", "`directory` for ca.pem and simulator.json (required); created if it does not exist")
 	sessionTTL := flags.Duration("session-ttl", 30*time.Minute, "`duration` after which a session expires, however much it is used")
+	tlsName := flags.String("tls-name", "", "`name` in the certificate instead of those of loopback, for clients that come through a proxy")
 	behaviour := workfronttest.DefaultBehaviour()
 	behaviour.Flags(flags)
 	switch err := flags.Parse(args); {
@@ -112,6 +113,9 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 		Behaviour:  &behaviour,
 		Admin:      true,
 		Log:        func(r workfronttest.Request) { logRequest(log, r) },
+	}
+	if *tlsName != "" {
+		options.TLS.DNSNames = []string{*tlsName}
 	}
 	if err := serve(ctx, *dir, options, log); err != nil {
 		_, _ = fmt.Fprintf(stderr, "workfront-simulator: %v\n", err)
