@@ -21,13 +21,15 @@ help: ## List the targets
 	@printf '\nVAULT_BIN=/path/to/vault or BAO_BIN=/path/to/bao: use that server instead of building one.\n'
 
 # What has to be installed is checked first of all.
-.PHONY: need need-test need-demo need-examples
+.PHONY: need need-test need-demo need-docs need-examples
 need:
 	@scripts/need.sh go
 need-test:
 	@scripts/need.sh go openssl pgrep ps
 need-demo:
 	@scripts/need.sh go curl openssl
+need-docs:
+	@scripts/need.sh go curl jq openssl
 need-examples:
 	@scripts/need.sh go curl jq node npm ansible-playbook promtool
 
@@ -65,6 +67,10 @@ test-examples: need-examples build ## Run the examples in a real server, and dec
 	cd test/decode && go test -vet=off ./...
 	cd examples/clients/node && npm ci --no-audit --no-fund
 	VAULT_BIN="$${VAULT_BIN:-$${BAO_BIN:-$$($(DEV) vault 1.21)}}" PLUGIN_BIN="$$PWD/$(PLUGIN)" go test -tags e2e -vet=off -count=1 -timeout 20m ./test/examples
+
+.PHONY: test-docs
+test-docs: need-docs build ## Run the commands of README and docs as they are written, against the simulator (PAGES=docs/keys.md)
+	$(DEV) test-docs $(PAGES)
 
 .PHONY: test-openbao
 test-openbao: need-test build ## Run the end-to-end tests in the OpenBao that BAO_BIN names

@@ -23,6 +23,7 @@ const usage = `usage: dev COMMAND
   soak [FLAGS]           run the soak; FLAGS are those of test/soak
   fuzz                   run every fuzz target for its share of FUZZ_SECONDS
   lint-docs              check the words, links and length of the pages
+  test-docs [PAGE...]    run the blocks of README.md and docs/ that are marked as runnable, against the simulator
   cover PERCENT          measure the unit tests' coverage, and fail below PERCENT
   release KIND           make a release in bin/dist: KIND is snapshot or publish (IMAGE)
   release-check          build the commit twice and compare (COLD)
@@ -76,6 +77,8 @@ func run(ctx context.Context, args []string) error {
 		return fuzz(ctx)
 	case "lint-docs":
 		return lintDocs(".")
+	case "test-docs":
+		return testDocs(ctx, args)
 	case "cover":
 		return cover(ctx, args)
 	case "release":

@@ -16,13 +16,15 @@ type workfront struct {
 	UserID       string `json:"user_id"`
 }
 
-// startSimulator starts the stand-in for Workfront, and puts ca.pem into the directory of the stage.
-func (s *stage) startSimulator(ctx context.Context) (*workfront, error) {
+// startSimulator starts the stand-in for Workfront, with further flags if need be, and puts ca.pem into the directory of
+// the stage.
+func (s *stage) startSimulator(ctx context.Context, flags ...string) (*workfront, error) {
 	binary, err := builtBinary(simulatorName)
 	if err != nil {
 		return nil, err
 	}
-	p, err := s.start("simulator", nil, binary, "-listen", "127.0.0.1:0", "-dir", s.simulatorDir(), "-session-ttl", "30m")
+	flags = append([]string{"-listen", "127.0.0.1:0", "-dir", s.simulatorDir(), "-session-ttl", "30m"}, flags...)
+	p, err := s.start("simulator", nil, binary, flags...)
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"slices"
@@ -16,14 +17,16 @@ import (
 type story struct {
 	ctx   context.Context
 	stage *stage
+	out   io.Writer
 	env   []string // beside the stage's
 	bold  string
 	plain string
 	err   error
 }
 
+// tell begins a story on standard output.
 func (s *stage) tell(ctx context.Context) *story {
-	t := &story{ctx: ctx, stage: s}
+	t := &story{ctx: ctx, stage: s, out: os.Stdout}
 	if info, err := os.Stdout.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
 		t.bold, t.plain = "\x1b[1m", "\x1b[0m"
 	}
@@ -32,7 +35,7 @@ func (s *stage) tell(ctx context.Context) *story {
 
 func (t *story) say(text string) {
 	if t.err == nil {
-		fmt.Printf("\n%s\n", text)
+		_, _ = fmt.Fprintf(t.out, "\n%s\n", text)
 	}
 }
 
@@ -41,10 +44,9 @@ func (t *story) run(line string) {
 	if t.err != nil {
 		return
 	}
-	fmt.Printf("%s$ %s%s\n", t.bold, line, t.plain)
+	_, _ = fmt.Fprintf(t.out, "%s$ %s%s\n", t.bold, line, t.plain)
 	cmd := t.command(line)
-	cmd.Stdout = os.Stdout
-	cmd.Stderr = os.Stderr
+	cmd.Stdout, cmd.Stderr = t.out, t.out
 	if err := cmd.Run(); err != nil {
 		t.err = fmt.Errorf("%s: %w", line, err)
 	}
