@@ -120,6 +120,10 @@ cover: $(DEV) ## Measure the unit tests' statement coverage; fails below 90 %
 demo: need-demo build ## Run the core workflow in a real Vault or OpenBao against the simulator, then clean up
 	$(DEV) demo
 
+.PHONY: demo-svg
+demo-svg: need-demo build ## Draw a run of make demo as docs/images/demo.svg
+	$(DEV) demo-svg
+
 .PHONY: dev
 dev: need-demo build ## Leave a server running with the plugin set up (simulator, or your Workfront by WORKFRONT_* variables)
 	$(DEV) up

@@ -43,7 +43,7 @@ func releaseTest(ctx context.Context) error {
 			return err
 		}
 		fmt.Printf("\n== %s%s in %s\n", pluginName, suffix, which)
-		err = demonstrate(ctx, which, plugin, sum, func(t *story, d *devServer) {
+		err = demonstrate(ctx, terminal(), which, plugin, sum, func(t *story, d *devServer) {
 			mode := strings.TrimSpace(t.expect("a mode", d.command()+" read -field=fips140 workfront/info"))
 			t.claim(fmt.Sprintf("fips140 to be %t, it is %s", kind != "", mode), mode == fmt.Sprint(kind != ""))
 		})

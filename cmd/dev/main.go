@@ -18,6 +18,7 @@ const usage = `usage: dev COMMAND
   vault LINE             build the Vault server pinned in test/vault/LINE, once, and print its path
   e2e LINE [FLAGS]       run the end-to-end tests; FLAGS are those of go test
   demo                   run the core workflow in a real Vault against the simulator
+  demo-svg               draw a run of demo as docs/images/demo.svg
   up                     leave a Vault running with the plugin set up
   bench                  run the benchmark (QUICK, PARTS, PROFILE)
   soak [FLAGS]           run the soak; FLAGS are those of test/soak
@@ -66,7 +67,9 @@ func run(ctx context.Context, args []string) error {
 	case "e2e":
 		return endToEnd(ctx, args)
 	case "demo":
-		return demo(ctx)
+		return demo(ctx, terminal())
+	case "demo-svg":
+		return demoSVG(ctx)
 	case "up":
 		return up(ctx)
 	case "bench":

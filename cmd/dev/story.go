@@ -17,25 +17,47 @@ import (
 type story struct {
 	ctx   context.Context
 	stage *stage
-	out   io.Writer
-	env   []string // beside the stage's
-	bold  string
-	plain string
-	err   error
+	screen
+	env []string // beside the stage's
+	err error
 }
 
-// tell begins a story on standard output.
-func (s *stage) tell(ctx context.Context) *story {
-	t := &story{ctx: ctx, stage: s, out: os.Stdout}
-	if info, err := os.Stdout.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
-		t.bold, t.plain = "\x1b[1m", "\x1b[0m"
+// screen is where a story is told.
+type screen struct {
+	out    io.Writer
+	styled bool
+}
+
+// terminal is standard output, with styles if somebody looks at it.
+func terminal() screen {
+	info, err := os.Stdout.Stat()
+	return screen{out: os.Stdout, styled: err == nil && info.Mode()&os.ModeCharDevice != 0}
+}
+
+// What the story is told in, as terminals understand it.
+const (
+	styleText    = "\x1b[36m"
+	styleCommand = "\x1b[1m"
+	stylePlain   = "\x1b[0m"
+)
+
+// print prints text in a style, each line by itself.
+func (s screen) print(style, text string) {
+	for line := range strings.SplitSeq(text, "\n") {
+		if s.styled && line != "" {
+			line = style + line + stylePlain
+		}
+		_, _ = fmt.Fprintln(s.out, line)
 	}
-	return t
+}
+
+func (s *stage) tell(ctx context.Context, on screen) *story {
+	return &story{ctx: ctx, stage: s, screen: on}
 }
 
 func (t *story) say(text string) {
 	if t.err == nil {
-		_, _ = fmt.Fprintf(t.out, "\n%s\n", text)
+		t.print(styleText, "\n"+text)
 	}
 }
 
@@ -44,7 +66,7 @@ func (t *story) run(line string) {
 	if t.err != nil {
 		return
 	}
-	_, _ = fmt.Fprintf(t.out, "%s$ %s%s\n", t.bold, line, t.plain)
+	t.print(styleCommand, "$ "+line)
 	cmd := t.command(line)
 	cmd.Stdout, cmd.Stderr = t.out, t.out
 	if err := cmd.Run(); err != nil {
@@ -97,7 +119,7 @@ func (t *story) readFile(name string) string {
 
 // registerAndMount is what an operator types to bring the plugin into the server.
 func (t *story) registerAndMount(d *devServer) {
-	t.run(fmt.Sprintf("%s plugin register -sha256=%s secret %s", d.command(), d.pluginSum, pluginName))
+	t.run(fmt.Sprintf("%s plugin register -sha256=%s \\\n    secret %s", d.command(), d.pluginSum, pluginName))
 	t.run(d.command() + " secrets enable -path=workfront " + pluginName)
 }
 

@@ -117,8 +117,7 @@ func runPage(ctx context.Context, which server, page *runnablePage) (ran int, er
 	}
 	if !page.bare {
 		var told bytes.Buffer
-		t := s.tell(ctx)
-		t.out = &told
+		t := s.tell(ctx, screen{out: &told})
 		t.configureDev(d, w, true, false)
 		if t.err != nil {
 			return 0, fmt.Errorf("%s: set up the mount: %w\n%s", page.name, t.err, told.String())

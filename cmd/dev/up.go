@@ -64,7 +64,7 @@ func up(ctx context.Context) (err error) {
 	}
 	// Sessions of a real Workfront would outlive this server, whose memory alone knows them.
 	defer s.revokeAll(context.WithoutCancel(ctx), d)
-	t := s.tell(ctx)
+	t := s.tell(ctx, terminal())
 	t.configureDev(d, w, simulated, keyFile != "")
 	if t.err != nil {
 		return t.err
