@@ -106,7 +106,14 @@ lint: need $(DEV) $(GOLANGCI_LINT) $(ACTIONLINT) licenses ## Check the code, pag
 	cd tools/release && go vet ./... && ../../$(GOLANGCI_LINT) run ./...
 	scripts/lint-shell.sh
 	$(DEV) lint-docs
+	go test -vet=off -run '^TestDocs' .
 	$(ACTIONLINT)
+
+# Samples are recorded in a real Vault; the pages are made of them and of what the plugin says of itself.
+.PHONY: docs
+docs: need-test build ## Record the samples of the API reference in a real Vault, and write the generated pages of docs
+	$(DEV) e2e 1.21 -run '^TestSamples$$' -update
+	go test -vet=off -run '^TestDocs' . -update
 
 .PHONY: fmt
 fmt: $(GOLANGCI_LINT) ## Format the Go code (gofumpt)

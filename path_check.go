@@ -31,6 +31,7 @@ func (b *backend) pathCheck() *framework.Path {
 				Type: framework.TypeBool,
 				Description: "Also return observations: a line for each request to Workfront, without any value, to paste into a support case. " +
 					"Makes two more requests that Workfront has to refuse: an exchange of a JWT with a wrong signature, and a second logout.",
+				Default:      false,
 				DisplayAttrs: &framework.DisplayAttributes{Name: "Return observations"},
 			},
 		},

@@ -56,29 +56,32 @@ func (b *backend) pathConfig() *framework.Path {
 func configFields() map[string]*framework.FieldSchema {
 	return map[string]*framework.FieldSchema{
 		settings.FieldBaseURL: {
-			Type:         framework.TypeString,
-			Description:  "Address of Workfront: https and a host, such as https://acme.my.workfront.com. Required.",
+			Type: framework.TypeString,
+			Description: "Required. Address of Workfront: https and a host, such as https://acme.my.workfront.com. " +
+				"The host is below workfront.com or workfront.adobe.com, on port 443, unless allow_custom_host is set.",
 			DisplayAttrs: &framework.DisplayAttributes{Name: "Base URL"},
 		},
 		settings.FieldClientID: {
 			Type:         framework.TypeString,
-			Description:  "Client ID of the OAuth2 application. Required.",
+			Description:  "Required. Client ID of the OAuth2 application; 256 characters at most.",
 			DisplayAttrs: &framework.DisplayAttributes{Name: "Client ID"},
 		},
 		settings.FieldClientSecret: {
 			Type:         framework.TypeString,
-			Description:  "Client secret of the OAuth2 application. It is never returned. Required.",
+			Description:  "Required. Client secret of the OAuth2 application; 4,096 characters at most. It is never returned.",
 			DisplayAttrs: &framework.DisplayAttributes{Name: "Client secret", Sensitive: true},
 		},
 		settings.FieldCustomerID: {
-			Type:         framework.TypeString,
-			Description:  "Customer ID from the details of the OAuth2 application (not its Client ID). It becomes the issuer of the JWT. Required.",
+			Type: framework.TypeString,
+			Description: "Required. Customer ID from the details of the OAuth2 application (not its Client ID); 256 characters " +
+				"at most. It becomes the issuer of the JWT.",
 			DisplayAttrs: &framework.DisplayAttributes{Name: "Customer ID"},
 		},
 		settings.FieldUserID: {
 			Type: framework.TypeString,
-			Description: "ID of the Workfront user whose session is issued: the one who added the public key. " +
-				"It becomes the subject of the JWT.",
+			Description: "ID of the Workfront user whose session is issued: the one who added the public key. The URL of the " +
+				"user's profile page is accepted, too. It becomes the subject of the JWT. If unset, only roles that set their own " +
+				"user_id can issue tokens.",
 			DisplayAttrs: &framework.DisplayAttributes{Name: "User ID"},
 		},
 		settings.FieldKey: {
@@ -88,8 +91,9 @@ func configFields() map[string]*framework.FieldSchema {
 			DisplayAttrs: &framework.DisplayAttributes{Name: "Signing key"},
 		},
 		settings.FieldTTL: {
-			Type:         framework.TypeDurationSecond,
-			Description:  "Default lease TTL. 0 is the mount's default. A lease never outlives its session.",
+			Type: framework.TypeDurationSecond,
+			Description: "Default lease TTL. 0 is the mount's default. Must not be longer than max_ttl. A lease never outlives its " +
+				"session.",
 			DisplayAttrs: &framework.DisplayAttributes{Name: "Lease TTL"},
 		},
 		settings.FieldMaxTTL: {
@@ -100,18 +104,20 @@ func configFields() map[string]*framework.FieldSchema {
 		settings.FieldShareSession: {
 			Type:         framework.TypeBool,
 			Description:  "Give all readers the same session, each with a lease of its own, instead of a session each. The last lease to go logs it out.",
+			Default:      false,
 			DisplayAttrs: &framework.DisplayAttributes{Name: "Share the session"},
 		},
 		settings.FieldJWTTTL: {
 			Type:         framework.TypeDurationSecond,
-			Description:  "Lifetime of the signed JWT, between 30s and 10m.",
+			Description:  "Lifetime of the signed JWT, between 30s and 10m, and not shorter than request_timeout.",
 			Default:      int(settings.DefaultJWTTTL.Seconds()),
 			DisplayAttrs: &framework.DisplayAttributes{Name: "JWT TTL"},
 		},
 		settings.FieldSessionTTL: {
 			Type: framework.TypeDurationSecond,
-			Description: "Assumed lifetime of a session when Workfront's answer states none. Workfront ends sessions that are idle: after 8 hours " +
-				"by default, after 15 minutes for some customers. Set it to no more than that.",
+			Description: "Assumed lifetime of a session when Workfront's answer states none, between 10s and 768h. Workfront " +
+				"expires sessions that are idle: after 8 hours by default, after 15 minutes for some customers. Set it to no more " +
+				"than that.",
 			Default:      int(settings.DefaultSessionTTL.Seconds()),
 			DisplayAttrs: &framework.DisplayAttributes{Name: "Assumed session TTL"},
 		},
@@ -129,8 +135,9 @@ func configFields() map[string]*framework.FieldSchema {
 			DisplayAttrs: &framework.DisplayAttributes{Name: "Request timeout"},
 		},
 		settings.FieldMaxRetries: {
-			Type:         framework.TypeInt,
-			Description:  "Further attempts after a failure in which Workfront cannot have started a session, between 0 and 5.",
+			Type: framework.TypeInt,
+			Description: "Further attempts after a failure in which Workfront cannot have started a session (no connection, 429, " +
+				"503), between 0 and 5.",
 			Default:      settings.DefaultMaxRetries,
 			DisplayAttrs: &framework.DisplayAttributes{Name: "Retries"},
 		},
@@ -142,18 +149,21 @@ func configFields() map[string]*framework.FieldSchema {
 			DisplayAttrs: &framework.DisplayAttributes{Name: "Maximum connections"},
 		},
 		settings.FieldCACert: {
-			Type:         framework.TypeString,
-			Description:  "PEM certificates of CAs to trust in addition to the system's, for a gateway with a CA of its own. Stored as plain PEM.",
+			Type: framework.TypeString,
+			Description: "PEM certificates of CAs to trust in addition to the system's, for a gateway with a CA of its own; " +
+				"64 KiB at most. Stored as plain PEM.",
 			DisplayAttrs: &framework.DisplayAttributes{Name: "CA certificates", EditType: "file"},
 		},
 		settings.FieldAllowCustomHost: {
 			Type:         framework.TypeBool,
 			Description:  "Permit a base_url outside Workfront's domains, such as a gateway or a test server. The client secret is sent there.",
+			Default:      false,
 			DisplayAttrs: &framework.DisplayAttributes{Name: "Allow a custom host"},
 		},
 		fieldVerify: {
 			Type:         framework.TypeBool,
 			Description:  "Prove the new settings with a real exchange and logout before storing them. On failure nothing changes. Not stored.",
+			Default:      false,
 			DisplayAttrs: &framework.DisplayAttributes{Name: "Verify the connection"},
 		},
 	}

@@ -36,7 +36,7 @@ func certificationFields() map[string]*framework.FieldSchema {
 	return map[string]*framework.FieldSchema{
 		settings.FieldCommonName: {
 			Type:         framework.TypeString,
-			Description:  `Common name in the certificate, 64 characters at most. "workfront <name>" by default.`,
+			Description:  `Common name in the certificate, 64 characters at most. "workfront NAME" by default, or NAME alone if that is too long.`,
 			DisplayAttrs: &framework.DisplayAttributes{Name: "Common name"},
 		},
 		settings.FieldCertificateTTL: {

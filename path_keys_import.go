@@ -14,14 +14,15 @@ func (b *backend) pathKeysImport() *framework.Path {
 	fields[settings.FieldName] = keyNameField()
 	fields[settings.FieldPrivateKey] = &framework.FieldSchema{
 		Type: framework.TypeString,
-		Description: "Unencrypted RSA private key of 2048 bits or more as PEM (PKCS#1 or PKCS#8). " +
-			"Its certificate may be in the same file. Required.",
+		Description: "Unencrypted RSA private key of 2048 to 8192 bits as PEM (PKCS#1 or PKCS#8), 64 KiB at most. " +
+			"Its certificate may be in the same file.",
+		Required:     true,
 		DisplayAttrs: &framework.DisplayAttributes{Name: "Private key", Sensitive: true, EditType: "file"},
 	}
 	fields[settings.FieldCertificate] = &framework.FieldSchema{
 		Type: framework.TypeString,
-		Description: "Certificate of that key as PEM, alone or with its chain. If there is none here or with the key, " +
-			"one is generated.",
+		Description: "Certificate of that key as PEM, alone or with its chain, 64 KiB at most. If there is none here or with " +
+			"the key, one is generated.",
 		DisplayAttrs: &framework.DisplayAttributes{Name: "Certificate", EditType: "file"},
 	}
 	return &framework.Path{

@@ -75,8 +75,9 @@ func roleFields() map[string]*framework.FieldSchema {
 			DisplayAttrs: &framework.DisplayAttributes{Name: "Name", Identifier: true},
 		},
 		settings.FieldUserID: {
-			Type:         framework.TypeString,
-			Description:  "ID of the Workfront user whose session is issued. Such a role usually needs a key that this user added.",
+			Type: framework.TypeString,
+			Description: "ID of the Workfront user whose session is issued, or the URL of the user's profile page; 256 characters " +
+				"at most. Such a role usually needs a key that this user added.",
 			DisplayAttrs: &framework.DisplayAttributes{Name: "User ID"},
 		},
 		settings.FieldKey: {
@@ -86,7 +87,7 @@ func roleFields() map[string]*framework.FieldSchema {
 		},
 		settings.FieldTTL: {
 			Type:         framework.TypeDurationSecond,
-			Description:  "Default lease TTL. 0 inherits from config.",
+			Description:  "Default lease TTL. 0 inherits from config. Must not be longer than the max_ttl of the role.",
 			DisplayAttrs: &framework.DisplayAttributes{Name: "Lease TTL"},
 		},
 		settings.FieldMaxTTL: {
@@ -95,8 +96,9 @@ func roleFields() map[string]*framework.FieldSchema {
 			DisplayAttrs: &framework.DisplayAttributes{Name: "Maximum lease TTL"},
 		},
 		settings.FieldShareSession: {
-			Type:         framework.TypeBool,
-			Description:  "Give all readers of the role the same session, each with a lease of its own.",
+			Type: framework.TypeBool,
+			Description: "Give all readers of the role the same session, each with a lease of its own. false is not the same as " +
+				"unset, which inherits from config.",
 			DisplayAttrs: &framework.DisplayAttributes{Name: "Share the session"},
 		},
 		settings.FieldDescription: {

@@ -46,7 +46,7 @@ func (b *backend) pathTokenRole() *framework.Path {
 func tokenTTLField() *framework.FieldSchema {
 	return &framework.FieldSchema{
 		Type:         framework.TypeDurationSecond,
-		Description:  "Requested lease TTL. Capped by max_ttl and by the session's remaining lifetime.",
+		Description:  "Requested lease TTL, 1s or more. Capped by max_ttl and by the session's remaining lifetime.",
 		Query:        true,
 		DisplayAttrs: &framework.DisplayAttributes{Name: "Lease TTL"},
 	}
@@ -76,9 +76,9 @@ func tokenAnswerFields() map[string]*framework.FieldSchema {
 		fieldTokenType:        {Type: framework.TypeString, Description: "What Workfront calls the token: sessionID."},
 		settings.FieldBaseURL: {Type: framework.TypeString, Description: "Address of the Workfront that the session is for."},
 		settings.FieldUserID:  {Type: framework.TypeString, Description: "ID of the Workfront user whose session it is."},
-		fieldSessionID:        {Type: framework.TypeString, Description: "Name of the session within this mount. It is no credential."},
-		fieldExpiresAt:        {Type: framework.TypeTime, Description: "When the session itself ends, however often the lease is renewed."},
-		fieldRole:             {Type: framework.TypeString, Description: "Role that the token was read for. Left out if there is none."},
+		fieldSessionID:        {Type: framework.TypeString, Description: "Name of the session under sessions/. It is not a credential."},
+		fieldExpiresAt:        {Type: framework.TypeTime, Description: "When the session itself expires, however often the lease is renewed."},
+		fieldRole:             {Type: framework.TypeString, Description: "Role that the token was read for. Omitted if there is none."},
 	}
 }
 

@@ -27,8 +27,8 @@ func endToEnd(ctx context.Context, args []string) error {
 	}
 	fmt.Println("== end-to-end tests in", s)
 	// -count=1: the result depends on binaries that the cache of go test does not know of.
-	flags := append([]string{"test", "-json", "-tags", "e2e", "-vet=off", "-count=1", "-timeout", "45m"}, args[1:]...)
-	test := exec.CommandContext(ctx, "go", append(flags, "./test")...)
+	flags := []string{"test", "-json", "-tags", "e2e", "-vet=off", "-count=1", "-timeout", "45m", "./test"}
+	test := exec.CommandContext(ctx, "go", append(flags, args[1:]...)...)
 	// The tests clean up at an interrupt's end, not at a kill.
 	test.Cancel = func() error { return test.Process.Signal(os.Interrupt) }
 	test.Env = append(os.Environ(), envVault+"="+s.path, "PLUGIN_BIN="+plugin)
