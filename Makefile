@@ -115,6 +115,10 @@ docs: need-test build ## Record the samples of the API reference in a real Vault
 	$(DEV) e2e 1.21 -run '^TestSamples$$' -update
 	go test -vet=off -run '^TestDocs' . -update
 
+.PHONY: lint-links
+lint-links: $(DEV) ## Check the links to elsewhere, which needs the Internet
+	$(DEV) lint-links
+
 .PHONY: fmt
 fmt: $(GOLANGCI_LINT) ## Format the Go code (gofumpt)
 	$(GOLANGCI_LINT) fmt ./...

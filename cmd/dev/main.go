@@ -24,6 +24,7 @@ const usage = `usage: dev COMMAND
   soak [FLAGS]           run the soak; FLAGS are those of test/soak
   fuzz                   run every fuzz target for its share of FUZZ_SECONDS
   lint-docs              check the words, links and length of the pages
+  lint-links             ask for the pages elsewhere that the pages link to
   test-docs [PAGE...]    run the blocks of README.md and docs/ that are marked as runnable, against the simulator
   cover PERCENT          measure the unit tests' coverage, and fail below PERCENT
   release KIND           make a release in bin/dist: KIND is snapshot or publish (IMAGE)
@@ -80,6 +81,8 @@ func run(ctx context.Context, args []string) error {
 		return fuzz(ctx)
 	case "lint-docs":
 		return lintDocs(".")
+	case "lint-links":
+		return lintLinks(ctx, ".")
 	case "test-docs":
 		return testDocs(ctx, args)
 	case "cover":
