@@ -6,8 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"runtime"
 	"sync"
 	"syscall"
@@ -107,7 +105,7 @@ func launchNode(at func(ports []string) *vaultserver.Raft) (*vaultServer, error)
 	var err error
 	for range 5 {
 		var s *vaultserver.Server
-		if s, err = launch(at(freePorts(2))); err != nil {
+		if s, err = launch(at(vaultserver.FreePorts(2))); err != nil {
 			return nil, err
 		}
 		if err = s.WaitAnswer(); err == nil {
@@ -136,20 +134,6 @@ func raftVault(t *testing.T) *vaultServer {
 	}
 	v.root.SetClientTimeout(10 * time.Minute)
 	return v
-}
-
-// freePorts finds addresses that nobody listens at, below the ports that outgoing connections are given on Linux.
-func freePorts(n int) []string {
-	var found []string
-	for len(found) < n {
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(12000)))
-		if err != nil {
-			continue
-		}
-		defer func() { _ = l.Close() }()
-		found = append(found, l.Addr().String())
-	}
-	return found
 }
 
 func (c *cluster) stop() {

@@ -9,8 +9,10 @@ import (
 	"slices"
 )
 
-// bench measures the plugin in a real Vault, side by side with an engine that does nothing (docs/performance.md). It
+// bench measures the plugin in a real Vault, side by side with lean engines (docs/performance.md). It
 // fails if a request failed, not if a goal is missed. Linux only.
+//
+// It writes its figures to bin/bench.json, too.
 //
 //	QUICK=1              minutes less, figures worth less
 //	PARTS=shared,fresh   these parts only; a wrong name shows all names
@@ -30,7 +32,7 @@ func bench(ctx context.Context) error {
 	}
 	defer s.close()
 	static := []string{"CGO_ENABLED=0"}
-	if err := goBuild(ctx, static, "-ldflags", "-s -w", "-o", s.dir+"/", "./test/bench", "./test/bench/noop"); err != nil {
+	if err := goBuild(ctx, static, "-ldflags", "-s -w", "-o", s.dir+"/", "./test/bench", "./test/bench/lean"); err != nil {
 		return err
 	}
 	var flags []string
@@ -40,17 +42,18 @@ func bench(ctx context.Context) error {
 	if parts := os.Getenv("PARTS"); parts != "" {
 		flags = append(flags, "-parts", parts)
 	}
+	// With symbols, which the released plugin has not.
+	profiled := s.path("profiled")
+	if err := goBuild(ctx, static, "-tags", "profile", "-o", profiled, "."); err != nil {
+		return err
+	}
+	if err := os.Mkdir(s.path("sockets"), 0o700); err != nil {
+		return err
+	}
+	s.env = append(s.env, "WORKFRONT_PROFILE_DIR="+s.path("sockets"))
 	profile := os.Getenv("PROFILE") != ""
 	if profile {
-		// With symbols, which the released plugin has not.
-		plugin = s.path("profiled")
-		if err := goBuild(ctx, static, "-tags", "profile", "-o", plugin, "."); err != nil {
-			return err
-		}
-		if err := os.Mkdir(s.path("sockets"), 0o700); err != nil {
-			return err
-		}
-		s.env = append(s.env, "WORKFRONT_PROFILE_DIR="+s.path("sockets"))
+		plugin = profiled
 		flags = append(flags, "-profile", "bin")
 	}
 	if _, err := s.startSimulator(ctx); err != nil {
@@ -64,8 +67,12 @@ func bench(ctx context.Context) error {
 		which.path,
 		"-plugin",
 		plugin,
-		"-noop",
-		s.path("noop"),
+		"-profiled",
+		profiled,
+		"-lean",
+		s.path("lean"),
+		"-json",
+		filepath.Join("bin", "bench.json"),
 		"-simulator",
 		s.simulatorDir(),
 		"-dir",

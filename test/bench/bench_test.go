@@ -2,7 +2,9 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -82,6 +84,41 @@ func TestGoals(t *testing.T) {
 	for _, line := range []string{"throughput 0.90 >= 0.90 met", "latency 5.01 ms <= 5 ms MISSED"} {
 		if !strings.Contains(strings.Join(strings.Fields(out.String()), " "), line) {
 			t.Errorf("the summary lacks %q:\n%s", line, &out)
+		}
+	}
+}
+
+func TestLine(t *testing.T) {
+	for _, test := range []struct {
+		name            string
+		y               []float64
+		slope, interval float64
+	}{
+		{"flat", []float64{5, 5, 5, 5}, 0, 0},
+		{"rises", []float64{1, 3, 5, 7}, 2, 0},
+		// The residuals are -0.4, 1.2, -1.2, 0.4: a variance of 1.6, over a spread of x of 5, times 4.30.
+		{"noise", []float64{1, 3, 1, 3}, 0.4, 2.43},
+	} {
+		slope, interval := line([]float64{0, 1, 2, 3}, test.y)
+		if math.Abs(slope-test.slope) > 0.01 || math.Abs(interval-test.interval) > 0.01 {
+			t.Errorf("%s: got %.2f +/- %.2f, want %.2f +/- %.2f", test.name, slope, interval, test.slope, test.interval)
+		}
+	}
+}
+
+func TestFiguresAreWritten(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "bench.json")
+	f := figures{Shared: []sharedFigure{{Storage: "raft", Clients: 16, Engine: "shared", ReadsPerSecond: 1000}}}
+	if err := f.write(file, []goal{{what: "a ratio", value: 0.9, limit: 1, least: true}}); err != nil {
+		t.Fatal(err)
+	}
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, member := range []string{`"storage": "raft"`, `"reads_per_second": 1000`, `"what": "a ratio"`, `"met": false`} {
+		if !strings.Contains(string(content), member) {
+			t.Errorf("the file lacks %s:\n%s", member, content)
 		}
 	}
 }

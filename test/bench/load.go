@@ -25,7 +25,6 @@ type load struct {
 	lasting  time.Duration
 	stagger  time.Duration // between the first requests of two clients
 	perSec   float64       // requests in a second of all clients together, at most; 0 sets no limit
-	roles    int           // the clients go round so many roles of the path; 0: they read the path itself
 }
 
 func clientsText(n int) string {
@@ -83,7 +82,7 @@ func (r *reader) read(path string, l load) (outcome, error) {
 	for i, conn := range conns {
 		clients.Go(func() {
 			<-time.After(time.Duration(i) * l.stagger)
-			latencies[i], errs[i] = converse(conn, r.requests(path, l, i), l.pace(more))
+			latencies[i], errs[i] = converse(conn, r.request(path), l.pace(more))
 		})
 	}
 	clients.Wait()
@@ -96,20 +95,9 @@ func (r *reader) read(path string, l load) (outcome, error) {
 	return o, nil
 }
 
-// requests are what one of the clients sends in turn.
-func (r *reader) requests(path string, l load, client int) [][]byte {
-	paths := []string{path}
-	if l.roles > 0 {
-		paths = nil
-		for role := client; role < l.roles; role += l.clients {
-			paths = append(paths, path+"/"+roleName(role))
-		}
-	}
-	requests := make([][]byte, len(paths))
-	for i, p := range paths {
-		requests[i] = fmt.Appendf(nil, "GET /v1/%s HTTP/1.1\r\nHost: vault\r\nX-Vault-Token: %s\r\nX-Vault-Request: true\r\n\r\n", p, r.token)
-	}
-	return requests
+// request is what a client sends to read a path.
+func (r *reader) request(path string) []byte {
+	return fmt.Appendf(nil, "GET /v1/%s HTTP/1.1\r\nHost: vault\r\nX-Vault-Token: %s\r\nX-Vault-Request: true\r\n\r\n", path, r.token)
 }
 
 // pace makes a client wait before each request until its time has come, if the load has a limit.
@@ -126,14 +114,14 @@ func (l load) pace(more func() bool) func() bool {
 	}
 }
 
-// converse sends requests over one connection, round and round, and returns how long each answer took.
-func converse(conn net.Conn, requests [][]byte, more func() bool) ([]time.Duration, error) {
+// converse sends a request over one connection again and again, and returns how long each answer took.
+func converse(conn net.Conn, request []byte, more func() bool) ([]time.Duration, error) {
 	in := bufio.NewReader(conn)
 	var body bytes.Buffer
 	latencies := make([]time.Duration, 0, 4096)
-	for i := 0; more(); i++ {
+	for more() {
 		sent := time.Now()
-		if _, err := conn.Write(requests[i%len(requests)]); err != nil {
+		if _, err := conn.Write(request); err != nil {
 			return latencies, err
 		}
 		resp, err := http.ReadResponse(in, nil)

@@ -1,5 +1,5 @@
-// Command bench measures the plugin in a real Vault, side by side with a secrets engine that does nothing: how close it is
-// to what Vault and the processor make possible. docs/performance.md says how to read what it prints.
+// Command bench measures the plugin in a real Vault, side by side with lean secrets engines: how close it is to
+// what Vault and the processor make possible. docs/performance.md says how to read what it prints.
 package main
 
 import (
@@ -20,12 +20,14 @@ import (
 // bench is one run.
 type bench struct {
 	report
-	dir     string // for the files of this run
-	plugins string
-	vault   string // binary
-	plugin  string // binary
-	profile string // directory for profiles; "" takes none
-	sim     *simulator
+	figures  figures
+	dir      string // for the files of this run
+	plugins  string
+	vault    string // binary
+	plugin   string // binary
+	profiled string // binary, built with profiles
+	profile  string // directory for profiles; "" takes none
+	sim      *simulator
 
 	privatePEM, publicPEM []byte
 	keyFile, simDir       string
@@ -40,13 +42,20 @@ type size struct {
 	tokens      int // fresh ones in one turn
 	leases      int // revoked at a time
 	revocations int // rounds of these
+	batches     int // of memoryBatch reads and revocations
 	levels      []int
 	idle        time.Duration // longer than the minute between two runs of the periodic job
 }
 
 var (
-	full  = size{rounds: 11, round: time.Second, few: 5, tokens: 500, leases: 10_000, revocations: 2, levels: []int{10, 1_000, 100_000}, idle: 65 * time.Second}
-	quick = size{rounds: 3, round: time.Second, few: 2, tokens: 200, leases: 1_000, revocations: 2, levels: []int{10, 1_000, 10_000}, idle: 65 * time.Second}
+	full = size{
+		rounds: 7, round: time.Second, few: 3, tokens: 300, leases: 10_000, revocations: 1, batches: 10,
+		levels: []int{10, 1_000, 100_000}, idle: 65 * time.Second,
+	}
+	quick = size{
+		rounds: 3, round: time.Second / 2, few: 2, tokens: 100, leases: 500, revocations: 1, batches: 4,
+		levels: []int{10, 1_000, 5_000}, idle: 65 * time.Second,
+	}
 )
 
 type part struct {
@@ -59,6 +68,8 @@ var parts = []part{
 	{"fresh", (*bench).freshReads},
 	{"latency", (*bench).freshLatency},
 	{"connections", (*bench).connections},
+	{"queue", (*bench).queue},
+	{"memory", (*bench).flatMemory},
 	{"storage", (*bench).storageCalls},
 	{"revoke", (*bench).revocation},
 	{"start", (*bench).start},
@@ -80,7 +91,9 @@ func run() error {
 	b := &bench{report: report{out: os.Stdout}, size: full}
 	flag.StringVar(&b.vault, "vault", "", "`path` of Vault")
 	flag.StringVar(&b.plugin, "plugin", "", "`path` of the plugin")
-	noopBinary := flag.String("noop", "", "`path` of the no-op secrets engine (test/bench/noop)")
+	flag.StringVar(&b.profiled, "profiled", "", "`path` of the plugin built with -tags profile")
+	leanBinary := flag.String("lean", "", "`path` of the lean secrets engine (test/bench/lean)")
+	jsonFile := flag.String("json", "", "`file` for the figures as JSON; empty writes none")
 	simulatorDir := flag.String("simulator", "", "`directory` of a running simulator")
 	flag.StringVar(&b.dir, "dir", "", "`directory` for the files of this run; no symbolic link")
 	flag.StringVar(&b.profile, "profile", "", "`directory` for profiles of a plugin built with -tags profile; empty takes none")
@@ -97,7 +110,7 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	if err := b.prepare(*noopBinary, *simulatorDir); err != nil {
+	if err := b.prepare(*leanBinary, *simulatorDir); err != nil {
 		return err
 	}
 	if err := b.header(*isQuick); err != nil {
@@ -110,6 +123,9 @@ func run() error {
 		begun := time.Now()
 		if err := p.run(b); err != nil {
 			return fmt.Errorf("part %s: %w", p.name, err)
+		}
+		if err := b.figures.write(*jsonFile, b.goals); err != nil {
+			return err
 		}
 		b.line("(part %s took %s)", p.name, time.Since(begun).Round(time.Second))
 	}
@@ -141,12 +157,18 @@ func choose(names string) ([]part, error) {
 }
 
 // prepare fills the plugin directory and introduces a key to the simulator.
-func (b *bench) prepare(noopBinary, simulatorDir string) error {
+func (b *bench) prepare(leanBinary, simulatorDir string) error {
 	b.plugins = filepath.Join(b.dir, "plugins")
 	if err := os.Mkdir(b.plugins, 0o700); err != nil {
 		return err
 	}
-	for name, from := range map[string]string{pluginProgram: b.plugin, floor.program: noopBinary, noop.program: noopBinary} {
+	for name, from := range map[string]string{
+		pluginProgram:     b.plugin,
+		profiledProgram:   b.profiled,
+		leanPut.program:   leanBinary,
+		leanNoop.program:  leanBinary,
+		leanCalls.program: leanBinary,
+	} {
 		if err := b.copyPlugin(name, from); err != nil {
 			return err
 		}
@@ -166,7 +188,7 @@ func (b *bench) prepare(noopBinary, simulatorDir string) error {
 	if b.sim, err = findSimulator(simulatorDir); err != nil {
 		return fmt.Errorf("find the simulator: %w", err)
 	}
-	if err := b.sim.exchangesTake(0); err != nil {
+	if err := b.sim.exchangesTake(0, 0); err != nil {
 		return err
 	}
 	return b.sim.addPublicKey(b.publicPEM)
@@ -178,15 +200,17 @@ func (b *bench) header(isQuick bool) error {
 	if err != nil {
 		return fmt.Errorf("%s version: %w", b.vault, err)
 	}
-	b.line("The plugin in a real Vault, side by side with an engine that does nothing.\n")
+	b.line("The plugin in a real Vault, side by side with lean engines.\n")
 	b.line("shared   the plugin; all readers get the same session, each with a lease of its own")
 	b.line("fresh    the plugin; each read exchanges a JWT and starts a session of its own")
-	b.line("no-op    an engine that returns a constant under a lease: what Vault itself takes")
-	b.line("floor    the no-op with one storage put for each lease, and one delete: what an exact count of leases takes\n")
-	for _, line := range machine() {
+	b.line("lean     engines as small as a plugin can be, which return a constant under a lease: no forward flags, no look-ups.")
+	b.line("         no-op stores nothing, put makes one storage put for each lease, 3 calls one get and two puts\n")
+	b.figures.Quick = isQuick
+	b.figures.Machine = machine()
+	for _, line := range b.figures.Machine {
 		b.line("%s", line)
 	}
-	b.line("vault    %s", strings.Trim(strings.Fields(string(version))[1], "v,")+", storage in memory, no audit log, clients on a unix socket")
+	b.line("vault    %s", strings.Trim(strings.Fields(string(version))[1], "v,")+", no audit log; storage in memory and a unix socket, or one Raft node and TCP")
 	b.line("rounds   %d, of %s each where reads are counted; %d where leases are counted. In a round all take turns, another one first each",
 		b.size.rounds, b.size.round, b.size.few)
 	b.line("         time. Figures are medians of the rounds; a ratio is the median of the ratios of each round")

@@ -50,26 +50,29 @@ func (b *bench) profiles() error {
 
 // takeProfile asks a process for a profile of its processor time.
 func takeProfile(p process, file string) error {
-	socket := filepath.Join(os.Getenv(envProfileDir), fmt.Sprintf("%d.sock", p))
-	client := http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "unix", socket)
-	}}}
-	defer client.CloseIdleConnections()
-	resp, err := client.Get(fmt.Sprintf("http://plugin/debug/pprof/profile?seconds=%.0f", profileLasts.Seconds()))
+	content, err := fetchProfile(p, fmt.Sprintf("profile?seconds=%.0f", profileLasts.Seconds()), time.Minute)
 	if err != nil {
 		return err
+	}
+	return os.WriteFile(file, content, 0o600)
+}
+
+// fetchProfile asks a plugin built with -tags profile for one of its profiles.
+func fetchProfile(p process, name string, limit time.Duration) ([]byte, error) {
+	socket := filepath.Join(os.Getenv(envProfileDir), fmt.Sprintf("%d.sock", p))
+	client := http.Client{Timeout: limit, Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", socket)
+		},
+	}}
+	defer client.CloseIdleConnections()
+	resp, err := client.Get("http://plugin/debug/pprof/" + name)
+	if err != nil {
+		return nil, err
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("take a profile: status %d", resp.StatusCode)
+		return nil, fmt.Errorf("profile %s: status %d", name, resp.StatusCode)
 	}
-	out, err := os.Create(file)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(out, resp.Body)
-	if closeErr := out.Close(); err == nil {
-		err = closeErr
-	}
-	return err
+	return io.ReadAll(resp.Body)
 }

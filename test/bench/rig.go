@@ -1,15 +1,11 @@
 package main
 
 import (
-	"context"
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
-	"errors"
 	"fmt"
-	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"time"
@@ -30,11 +26,21 @@ type engine struct {
 var (
 	shared = engine{"shared", "shared", "shared/token", pluginProgram}
 	fresh  = engine{"fresh", "fresh", "fresh/token", pluginProgram}
-	floor  = engine{"floor", "floor", "floor/token-put", "bench-floor"}
-	noop   = engine{"no-op", "noop", "noop/token", "bench-noop"}
+
+	leanPut   = engine{"lean put", "lean-put", "lean-put/token-put", "bench-lean-put"}
+	leanNoop  = engine{"lean no-op", "lean-noop", "lean-noop/token", "bench-lean-noop"}
+	leanCalls = engine{"lean, 3 calls", "lean-calls", "lean-calls/token-calls", "bench-lean-calls"}
+
+	// profiled is a fresh mount of the plugin built with profiles, which tell the size of its heap.
+	profiled = engine{"fresh", "profiled", "profiled/token", profiledProgram}
 )
 
-const pluginProgram = "vault-plugin-secrets-workfront"
+const (
+	pluginProgram   = "vault-plugin-secrets-workfront"
+	profiledProgram = pluginProgram + "-profiled"
+)
+
+func (e engine) isPlugin() bool { return e.program == pluginProgram || e.program == profiledProgram }
 
 // rig is a new Vault server with engines mounted. Each part of the benchmark has one of its own: what one part leaves
 // behind must not slow down the next.
@@ -42,24 +48,30 @@ type rig struct {
 	vault *vaultserver.Server
 	sim   *simulator
 	*reader
+	options rigOptions
 }
+
+// rigOptions say how a rig differs from the usual one.
+type rigOptions struct {
+	raft      bool // one node with Raft storage instead of storage in memory
+	telemetry bool // Vault counts calls to storage
+	// defaultConnections leaves max_connections at its default. Otherwise it is as high as it can be, so that what is
+	// measured is the plugin and not the limit.
+	defaultConnections bool
+}
+
+// mostConnections is the highest max_connections that the plugin takes.
+const mostConnections = 64
 
 // newRig starts a server and mounts engines. The caller stops the server.
-func (b *bench) newRig(engines ...engine) (*rig, error) {
-	return b.startRig(vaultserver.Options{}, engines)
-}
+func (b *bench) newRig(engines ...engine) (*rig, error) { return b.startRig(rigOptions{}, engines) }
 
-func (b *bench) startRig(o vaultserver.Options, engines []engine) (*rig, error) {
-	dir, err := os.MkdirTemp(b.dir, "v")
+func (b *bench) startRig(o rigOptions, engines []engine) (*rig, error) {
+	server, err := b.startVault(o)
 	if err != nil {
 		return nil, err
 	}
-	o.Binary, o.Dir, o.PluginDir, o.LogLevel = b.vault, dir, b.plugins, "error"
-	server, err := vaultserver.Start(o)
-	if err != nil {
-		return nil, err
-	}
-	r := &rig{vault: server, sim: b.sim}
+	r := &rig{vault: server, sim: b.sim, options: o}
 	if err := r.setUp(b, engines); err != nil {
 		server.Stop()
 		return nil, fmt.Errorf("set up (the log of vault is %s): %w", server.LogFile(), err)
@@ -67,18 +79,39 @@ func (b *bench) startRig(o vaultserver.Options, engines []engine) (*rig, error) 
 	return r, nil
 }
 
+// startVault starts a server. Another process may take a port before Vault does: then others are tried.
+func (b *bench) startVault(o rigOptions) (*vaultserver.Server, error) {
+	var problem error
+	for range 5 {
+		dir, err := os.MkdirTemp(b.dir, "v")
+		if err != nil {
+			return nil, err
+		}
+		options := vaultserver.Options{
+			Binary: b.vault, Dir: dir, PluginDir: b.plugins, LogLevel: "error", Telemetry: o.telemetry,
+		}
+		if o.raft {
+			ports := vaultserver.FreePorts(2)
+			options.Raft = &vaultserver.Raft{NodeID: "alone", Address: ports[0], ClusterAddress: ports[1]}
+		}
+		server, err := vaultserver.Start(options)
+		if err != nil {
+			return nil, err
+		}
+		if problem = server.WaitAnswer(); problem == nil {
+			return server, nil
+		}
+		server.Stop()
+	}
+	return nil, problem
+}
+
 func (r *rig) setUp(b *bench, engines []engine) error {
 	if err := r.vault.Initialise(); err != nil {
 		return err
 	}
-	transport, ok := r.vault.Transport().(*http.Transport)
-	if !ok {
-		return errors.New("the transport to vault is no http.Transport")
-	}
-	r.reader = &reader{
-		dial:  func(ctx context.Context) (net.Conn, error) { return transport.DialContext(ctx, "", "") },
-		token: r.vault.Root.Token(),
-	}
+	r.vault.Root.SetClientTimeout(10 * time.Minute) // a revocation with sync takes long on Raft
+	r.reader = &reader{dial: r.vault.Dial, token: r.vault.Root.Token()}
 	registered := map[string]bool{}
 	for _, e := range engines {
 		if !registered[e.program] {
@@ -90,7 +123,7 @@ func (r *rig) setUp(b *bench, engines []engine) error {
 		if err := r.vault.Root.Sys().Mount(e.mount, &api.MountInput{Type: e.program}); err != nil {
 			return err
 		}
-		if e.program == pluginProgram {
+		if e.isPlugin() {
 			if err := r.configure(b, e); err != nil {
 				return err
 			}
@@ -99,7 +132,7 @@ func (r *rig) setUp(b *bench, engines []engine) error {
 	return nil
 }
 
-// configure makes a mount of the plugin ready to lend, as an operator would: nothing is tuned.
+// configure makes a mount of the plugin ready to issue tokens, as an operator would.
 func (r *rig) configure(b *bench, e engine) error {
 	_, err := r.vault.Root.Logical().Write(e.mount+"/keys/default/import", map[string]any{"private_key": string(b.privatePEM)})
 	if err != nil {
@@ -110,7 +143,7 @@ func (r *rig) configure(b *bench, e engine) error {
 
 // writeConfig writes the configuration anew. The plugin drops its connections to Workfront then.
 func (r *rig) writeConfig(e engine) error {
-	_, err := r.vault.Root.Logical().Write(e.mount+"/config", map[string]any{
+	config := map[string]any{
 		"base_url":          r.sim.BaseURL,
 		"ca_cert":           r.sim.caCert,
 		"allow_custom_host": true,
@@ -119,21 +152,13 @@ func (r *rig) writeConfig(e engine) error {
 		"customer_id":       r.sim.CustomerID,
 		"user_id":           r.sim.UserID,
 		"share_session":     e == shared,
-	})
+	}
+	if !r.options.defaultConnections {
+		config["max_connections"] = mostConnections
+	}
+	_, err := r.vault.Root.Logical().Write(e.mount+"/config", config)
 	return err
 }
-
-// writeRoles makes roles of an engine that leave everything to its config.
-func (r *rig) writeRoles(e engine, count int) error {
-	for i := range count {
-		if _, err := r.vault.Root.Logical().Write(e.mount+"/roles/"+roleName(i), nil); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func roleName(i int) string { return fmt.Sprintf("r%d", i) }
 
 // process finds the process of an engine. Vault starts others for a moment, to ask a plugin for its version.
 func (r *rig) process(e engine) (found process, err error) {

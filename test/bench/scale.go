@@ -15,7 +15,7 @@ const scaleClients = 16
 func (b *bench) scale() error {
 	b.section("Scale", fmt.Sprintf("Shared reads by %d clients with so many live leases when the first turn of %d reads begins, for each engine; and the memory\n"+
 		"of the plugin's process after these turns.", scaleClients, levelReads))
-	engines := []engine{shared, floor, noop}
+	engines := []engine{shared, leanPut, leanNoop}
 	r, err := b.newRig(engines...)
 	if err != nil {
 		return err
@@ -24,7 +24,7 @@ func (b *bench) scale() error {
 	live := make([]int, len(engines))
 	idle := map[int]*rig{}
 	var rows [][]string
-	var againstFloor, memory []float64
+	var againstPut, memory []float64
 	for _, level := range b.size.levels {
 		perSecond := make([][]float64, len(engines))
 		err := interleave(b.size.few, len(engines), func(_, i int) error {
@@ -46,23 +46,26 @@ func (b *bench) scale() error {
 				return err
 			}
 			row = append(row, fmt.Sprintf("%.0f", median(perSecond[i])))
+			b.figures.Scale = append(b.figures.Scale, scaleFigure{
+				Leases: level, Engine: e.name, ReadsPerSecond: median(perSecond[i]), Memory: resident[i],
+			})
 		}
-		againstFloor = append(againstFloor, ratio(perSecond[0], perSecond[1]))
+		againstPut = append(againstPut, ratio(perSecond[0], perSecond[1]))
 		memory = append(memory, resident[0]/resident[2])
-		row = append(row, number(againstFloor[len(againstFloor)-1]))
+		row = append(row, number(againstPut[len(againstPut)-1]))
 		for i := range engines {
 			row = append(row, megabytes(resident[i]))
 		}
 		rows = append(rows, append(row, number(memory[len(memory)-1])))
 	}
 	b.table([]string{
-		"", "shared reads/s", "floor", "no-op", "shared / floor",
-		"shared memory", "floor", "no-op", "shared / no-op",
+		"", "shared reads/s", "lean put", "lean no-op", "shared / lean put",
+		"shared memory", "lean put", "lean no-op", "shared / lean no-op",
 	}, rows)
 	last := len(b.size.levels) - 1
 	most := fmt.Sprintf("%d leases", b.size.levels[last])
-	b.atLeast(fmt.Sprintf("scale: (plugin / floor at %s) / (at %d)", most, b.size.levels[0]), againstFloor[last]/againstFloor[0], 0.9)
-	b.atMost("scale: plugin memory / no-op's, "+most, memory[last], 1.5, "")
+	b.atLeast(fmt.Sprintf("scale: (plugin / lean put at %s) / (at %d)", most, b.size.levels[0]), againstPut[last]/againstPut[0], 0.9)
+	b.atMost("scale: plugin memory / lean no-op's, "+most, memory[last], 1.5, "")
 
 	idle[b.size.levels[last]] = r
 	return b.periodicJob(engines, idle)
@@ -88,7 +91,7 @@ func (r *rig) bringTo(level int, e engine, live int) (int, error) {
 // with the most leases is there already; the others idle beside it.
 func (b *bench) periodicJob(engines []engine, rigs map[int]*rig) error {
 	b.section("Periodic job", fmt.Sprintf("Processor time of the plugins' processes in %s without a request, in which Vault runs the periodic job once; nothing has\n"+
-		"expired. Floor and no-op have no such job: their time is what a process costs anyhow.", b.size.idle))
+		"expired. Lean engines have no such job: their time is what a process costs anyhow.", b.size.idle))
 	for _, level := range b.size.levels {
 		if rigs[level] != nil {
 			continue
@@ -139,7 +142,7 @@ func (b *bench) periodicJob(engines []engine, rigs map[int]*rig) error {
 		}
 		rows = append(rows, row)
 	}
-	b.table([]string{"", "shared CPU ms", "floor", "no-op"}, rows)
+	b.table([]string{"", "shared CPU ms", "lean put", "lean no-op"}, rows)
 	last := b.size.levels[len(b.size.levels)-1]
 	b.atMost(fmt.Sprintf("periodic job: CPU of the plugin in a minute, %d leases", last), milliseconds(spent[last][0]), 50, " ms")
 	return nil

@@ -92,10 +92,10 @@ func (s *simulator) stats() (stats workfronttest.Stats, err error) {
 	return stats, s.admin(http.MethodGet, "stats", nil, &stats)
 }
 
-// exchangesTake sets how long an exchange takes, and no limit of calls at a time: it is the plugin that is measured. All
-// other behaviour is the default.
-func (s *simulator) exchangesTake(d time.Duration) error {
-	body, err := json.Marshal(map[string]any{"exchange_delay": d.String(), "max_calls": 0})
+// exchangesTake sets how long an exchange takes, and how many calls may be under way at a time; 0 sets no limit. All
+// other behavior is the default.
+func (s *simulator) exchangesTake(d time.Duration, maxCalls int) error {
+	body, err := json.Marshal(map[string]any{"exchange_delay": d.String(), "max_calls": maxCalls})
 	if err != nil {
 		return err
 	}

@@ -12,12 +12,12 @@ import (
 // start measures how soon a new process of a plugin gives the first token.
 func (b *bench) start() error {
 	b.section("Start", "From the start of the plugin's process, at a reload, to its first token; memory then, with no load yet.")
-	r, err := b.newRig(shared, fresh, noop)
+	r, err := b.newRig(shared, fresh, leanNoop)
 	if err != nil {
 		return err
 	}
 	defer r.vault.Stop()
-	engines := []engine{shared, fresh, noop}
+	engines := []engine{shared, fresh, leanNoop}
 	took, memory := make([][]float64, len(engines)), make([][]float64, len(engines))
 	err = interleave(b.size.rounds, len(engines), func(_, i int) error {
 		e := engines[i]

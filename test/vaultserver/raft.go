@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"net"
 	"time"
 
 	"github.com/hashicorp/vault/api"
@@ -16,6 +18,20 @@ type Raft struct {
 	ClusterAddress string // host and port for other nodes to be told of
 	// ClusterListen is where the node listens for the others, if that is not ClusterAddress.
 	ClusterListen string
+}
+
+// FreePorts finds addresses that nobody listens at, below the ports that outgoing connections are given on Linux.
+func FreePorts(n int) []string {
+	var found []string
+	for len(found) < n {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(12000)))
+		if err != nil {
+			continue
+		}
+		defer func() { _ = l.Close() }()
+		found = append(found, l.Addr().String())
+	}
+	return found
 }
 
 // url is where other nodes find this one's API.
