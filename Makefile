@@ -78,8 +78,13 @@ test-openbao: need-test build ## Run the end-to-end tests in the OpenBao that BA
 	VAULT_BIN= $(DEV) e2e 1.21
 
 .PHONY: bench
-bench: need-test build ## Measure the plugin against the limits of Vault and processor, 17 minutes (QUICK=1, PARTS=..., PROFILE=1)
+bench: need-test build ## Measure the plugin against lean engines, 15 minutes (QUICK=1, PARTS=..., PROFILE=1)
 	$(DEV) bench
+
+# A run writes bin/bench.json; the one that is published is docs/figures.json.
+.PHONY: bench-plots
+bench-plots: bin/plots ## Draw the figures of a benchmark (FIGURES, docs/figures.json by default) into docs/images
+	bin/plots -figures "$(or $(FIGURES),docs/figures.json)" -dir docs/images
 
 # gremlins changes one operator at a time and runs the package's tests. Those of session take minutes: hours for all of it.
 .PHONY: mutants
@@ -104,6 +109,7 @@ lint: need $(DEV) $(GOLANGCI_LINT) $(ACTIONLINT) licenses ## Check the code, pag
 	go vet -tags e2e ./...
 	$(GOLANGCI_LINT) run ./...
 	cd tools/release && go vet ./... && ../../$(GOLANGCI_LINT) run ./...
+	cd tools/plots && go vet ./... && ../../$(GOLANGCI_LINT) run ./...
 	scripts/lint-shell.sh
 	$(DEV) lint-docs
 	go test -vet=off -run '^TestDocs' .
@@ -189,6 +195,9 @@ bin/cyclonedx-gomod: tools/release/go.mod tools/release/go.sum
 
 bin/notices bin/image: bin/%: tools/release/go.mod tools/release/go.sum $(wildcard tools/release/*/*.go)
 	cd tools/release && $(TOOL_BUILD) ../../$@ ./$*
+
+bin/plots: tools/plots/go.mod tools/plots/go.sum $(wildcard tools/plots/*.go)
+	cd tools/plots && $(TOOL_BUILD) ../../$@ .
 
 $(SIMULATOR):
 	$(GO_BUILD) -ldflags '-s -w' -o $@ ./cmd/workfront-simulator
