@@ -37,7 +37,10 @@ func (m *mount) startReaders(n int, pause time.Duration, role string, use func(r
 				began := time.Now()
 				lease, err := m.readRole(role)
 				took := time.Since(began)
-				if err == nil {
+				switch {
+				case err == nil && lease == nil: // a 404, without an error: the mount is gone
+					err = errors.New("no token in the answer")
+				case err == nil:
 					err = use(reader, lease)
 				}
 				r.note(reader, took, err)
