@@ -141,7 +141,7 @@ type change struct {
 	data    map[string]any
 }
 
-// isKey tells whether the change makes a key, which is another one each time and is never overwritten.
+// isKey tells whether the change generates a key, which is another one each time and is never overwritten.
 func (c change) isKey() bool { return strings.HasPrefix(c.path, "keys/new/") }
 
 // shown is what the mount shows of what is changed.

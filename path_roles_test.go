@@ -94,7 +94,7 @@ func TestRoleWarnings(t *testing.T) {
 	}
 }
 
-// What a role leaves out, config gives.
+// Unset role fields inherit from config.
 func TestRoleInheritance(t *testing.T) {
 	m, w := ready(t, map[string]any{settings.FieldTTL: "5m"})
 	user := w.addUser(t, m.write("keys/own/generate", nil).Data[settings.FieldCertificate].(string))

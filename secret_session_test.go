@@ -69,7 +69,7 @@ func TestRenewKeepsTheCap(t *testing.T) {
 func TestRenewFailsWhenTheSessionIsGone(t *testing.T) {
 	gone := map[string]func(m *mount, w *standIn, l *lease){
 		"revoked": func(_ *mount, _ *standIn, l *lease) { l.revoke() },
-		"parked": func(_ *mount, w *standIn, l *lease) {
+		"logout pending": func(_ *mount, w *standIn, l *lease) {
 			w.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointLogout, Status: 500})
 			l.revoke()
 		},
@@ -134,7 +134,7 @@ func TestRevokeFaults(t *testing.T) {
 }
 
 // What the periodic job and the unloading do for pending logouts, through the backend.
-func TestParkedSessionsAreRetried(t *testing.T) {
+func TestPendingLogoutsAreRetried(t *testing.T) {
 	retries := map[string]func(t *testing.T, m *mount){
 		"periodic": func(t *testing.T, m *mount) {
 			if _, err := m.request(logical.RollbackOperation, "", nil); err != nil {

@@ -13,7 +13,7 @@ import (
 	"github.com/hashicorp/vault/api"
 )
 
-// configWriter makes the client of somebody who may do everything to config, and does not know the client secret.
+// configWriter makes the client of somebody who can do everything to config, and does not know the client secret.
 func (m *mount) configWriter(t *testing.T) *api.Client {
 	t.Helper()
 	return m.clientWith(t, `path "`+m.path+`/config" { capabilities = ["create", "update", "patch", "read", "delete"] }`)
@@ -34,11 +34,11 @@ func (v *victim) change(t *testing.T, attacker *api.Client, name, fieldName stri
 	}
 }
 
-// TestAttackMove: whoever may write config without knowing the client secret cannot have it sent elsewhere.
+// TestAttackMove: anyone who can write config without knowing the client secret cannot have it sent elsewhere.
 func TestAttackMove(t *testing.T) {
 	t.Parallel()
 	w := startWorkfront(t, 0)
-	m := lending(t, sharedVault(t), w, field("ttl", "5m"))
+	m := issuing(t, sharedVault(t), w, field("ttl", "5m"))
 	v := newVictim(t, m, w)
 	attacker := m.configWriter(t)
 	here, there := w.URL(), v.elsewhere.url
@@ -155,7 +155,7 @@ func TestAttackHost(t *testing.T) {
 func TestAttackProxy(t *testing.T) {
 	t.Parallel()
 	w := startWorkfront(t, 0)
-	m := withRoles(t, lending(t, sharedVault(t), w, field("ttl", "5m")))
+	m := withRoles(t, issuing(t, sharedVault(t), w, field("ttl", "5m")))
 	v := newVictim(t, m, w)
 	attacker := m.clientWith(t, `
 path "`+m.path+`/config" { capabilities = ["update", "patch"] }
@@ -194,7 +194,7 @@ path "`+m.path+`/check" { capabilities = ["update"] }
 func TestAttackConcurrentMove(t *testing.T) {
 	t.Parallel()
 	w := startWorkfront(t, 0)
-	m := lending(t, sharedVault(t), w, field("ttl", "5m"))
+	m := issuing(t, sharedVault(t), w, field("ttl", "5m"))
 	v := newVictim(t, m, w)
 	attacker := m.configWriter(t)
 	var going sync.WaitGroup
@@ -214,7 +214,7 @@ func TestAttackConcurrentMove(t *testing.T) {
 		if _, err := m.patch(field("client_secret", w.app.ClientSecret)); err != nil {
 			t.Errorf("patch: %v", err)
 		}
-		v.lends(t)
+		v.issues(t)
 	}
 	going.Wait()
 	v.unchanged(t)

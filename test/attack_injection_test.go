@@ -30,7 +30,7 @@ var breaks = map[string]string{
 func TestAttackInjection(t *testing.T) {
 	t.Parallel()
 	w := startWorkfront(t, 0)
-	m := lending(t, sharedVault(t), w, field("ttl", "5m"))
+	m := issuing(t, sharedVault(t), w, field("ttl", "5m"))
 	m.write(t, "roles/mine", nil)
 	v := newVictim(t, m, w)
 	attacker := m.clientWith(t, `path "`+m.path+`/*" { capabilities = ["create", "read", "update", "patch"] }`)
@@ -75,7 +75,7 @@ func TestAttackInjection(t *testing.T) {
 	} {
 		v.change(t, attacker, "api_version "+version, "api_version", field("api_version", version))
 	}
-	v.lends(t)
+	v.issues(t)
 	v.wantNoForgedLine(t, forged)
 }
 
@@ -143,7 +143,7 @@ func TestAttackOnTheWire(t *testing.T) {
 func TestAttackUserID(t *testing.T) {
 	t.Parallel()
 	w := startWorkfront(t, 0)
-	m := lending(t, sharedVault(t), w, field("ttl", "5m"))
+	m := issuing(t, sharedVault(t), w, field("ttl", "5m"))
 	other := workfronttest.User{ID: workfronttest.NewID(), Name: "Other", EmailAddr: "other@example.com"}
 	if err := w.AddUser(other); err != nil {
 		t.Fatal(err)

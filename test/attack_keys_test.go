@@ -15,7 +15,7 @@ import (
 func TestAttackReadKey(t *testing.T) {
 	t.Parallel()
 	w := startWorkfront(t, 0)
-	m := lending(t, sharedVault(t), w, field("ttl", "5m"))
+	m := issuing(t, sharedVault(t), w, field("ttl", "5m"))
 	m.write(t, "roles/mine", nil)
 	v := newVictim(t, m, w)
 	lease := m.token(t, "")
@@ -78,6 +78,6 @@ path "sys/plugins/*" { capabilities = ["read", "sudo"] }
 			}
 		})
 	}
-	v.lends(t)
+	v.issues(t)
 	m.revoke(t, lease)
 }

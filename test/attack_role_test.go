@@ -87,7 +87,7 @@ func (v *pair) try(t *testing.T, attacker *api.Client, r rawRequest) (answer str
 func newPair(t *testing.T) *pair {
 	t.Helper()
 	w := startWorkfront(t, 0)
-	m := lending(t, sharedVault(t), w, map[string]any{"ttl": "5m"})
+	m := issuing(t, sharedVault(t), w, map[string]any{"ttl": "5m"})
 	for _, name := range []string{"mine", "other"} {
 		m.write(t, "roles/"+name, field("description", "marked-"+name))
 	}
@@ -132,11 +132,11 @@ func TestAttackTokenPath(t *testing.T) {
 			})
 		}
 	}
-	v.lends(t)
+	v.issues(t)
 	v.wantRedirects(t)
 }
 
-// TestAttackNames: who may manage one role, look at one key and one session, or all of those, gets no further by a name.
+// TestAttackNames: anyone who can manage one role, look at one key and one session, or all of those, gets no further by a name.
 func TestAttackNames(t *testing.T) {
 	t.Parallel()
 	v := newPair(t)
@@ -169,7 +169,7 @@ path "`+v.path+`/sessions/mine*" { capabilities = ["read", "delete", "list"] }
 			}
 		}
 	}
-	v.lends(t)
+	v.issues(t)
 	v.wantRedirects(t)
 	// The name in the path counts, not one in the body.
 	for _, r := range []rawRequest{

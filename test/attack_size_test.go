@@ -29,12 +29,12 @@ const (
 func TestAttackSize(t *testing.T) {
 	t.Parallel()
 	w := startWorkfront(t, 0)
-	m := lending(t, ownVault(t), w, field("ttl", "5m")) // whose memory is measured
+	m := issuing(t, ownVault(t), w, field("ttl", "5m")) // whose memory is measured
 	m.write(t, "roles/mine", nil)
 	v := newVictim(t, m, w)
 	attacker := m.clientWith(t, `path "`+m.path+`/*" { capabilities = ["create", "read", "update", "patch", "list", "delete"] }`)
 	pid := m.onePluginProcess(t)
-	v.lends(t)
+	v.issues(t)
 	before := residentKiB(t, pid)
 
 	refused := func(name, method, path, body, says string) {
@@ -113,7 +113,7 @@ func TestAttackSize(t *testing.T) {
 			t.Errorf("%d bytes are answered with %d", len(body), len(answer))
 		}
 	})
-	v.lends(t)
+	v.issues(t)
 	if got := m.onePluginProcess(t); got != pid {
 		t.Error("the plugin was started again")
 	}

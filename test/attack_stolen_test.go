@@ -12,7 +12,7 @@ import (
 	"github.com/hashicorp/vault/api"
 )
 
-// TestAttackMadeUpSecret shows what remains to somebody who may write config and does not know the client secret: with one
+// TestAttackMadeUpSecret shows what remains to somebody who can write config and does not know the client secret: with one
 // of his own making he can have signed JWTs sent to a host of his. The real secret is gone by then, and without it
 // Workfront takes no JWT. He does cut the readers off, and they are told of his host, until config is put right.
 func TestAttackMadeUpSecret(t *testing.T) {
@@ -44,7 +44,7 @@ func TestAttackMadeUpSecret(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			attacks.tried.Add(1)
 			w := startWorkfront(t, 0)
-			m := withRoles(t, lending(t, sharedVault(t), w, field("ttl", "5m")))
+			m := withRoles(t, issuing(t, sharedVault(t), w, field("ttl", "5m")))
 			v := newVictim(t, m, w)
 			leases := []*api.Secret{m.token(t, ""), m.roleToken(t, sharedRole), m.roleToken(t, sharedRole)}
 
@@ -90,7 +90,7 @@ func TestAttackMadeUpSecret(t *testing.T) {
 			_, err = m.configWriter(t).Logical().Write(m.path+"/config", map[string]any{"base_url": w.URL(), "ca_cert": w.CACert()})
 			wantError(t, err, http.StatusBadRequest, "client_secret")
 			m.configure(t, w, field("ttl", "5m"))
-			v.lends(t)
+			v.issues(t)
 			if !t.Failed() {
 				attacks.refused.Add(1)
 			}
@@ -115,7 +115,7 @@ func (w *workfront) exchange(t *testing.T, jwt, secret string) (status int) {
 func TestAttackLease(t *testing.T) {
 	t.Parallel()
 	w := startWorkfront(t, 0)
-	m := lending(t, sharedVault(t), w, field("ttl", "5m"))
+	m := issuing(t, sharedVault(t), w, field("ttl", "5m"))
 	v := newVictim(t, m, w)
 	lease := m.token(t, "")
 	attacker := m.clientWith(t, `

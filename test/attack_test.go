@@ -67,14 +67,14 @@ func (v *victim) everything(t *testing.T) map[string]any {
 	return all
 }
 
-// attack runs one attempt and looks whether the victim is what it was, and lends out sessions.
+// attack runs one attempt and looks whether the victim is what it was, and issues sessions.
 func (v *victim) attack(t *testing.T, name string, try func(t *testing.T)) {
 	t.Helper()
 	v.glance(t, name, func(t *testing.T) {
 		t.Helper()
 		try(t)
 		if v.w != nil {
-			v.lends(t)
+			v.issues(t)
 		}
 	})
 }
@@ -106,8 +106,8 @@ func (v *victim) unchanged(t *testing.T) {
 	}
 }
 
-// lends tells whether a session of the victim's own Workfront can be read.
-func (v *victim) lends(t *testing.T) {
+// issues tells whether a session of the victim's own Workfront can be read.
+func (v *victim) issues(t *testing.T) {
 	t.Helper()
 	lease := v.token(t, "")
 	if lease.Data["base_url"] != v.w.URL() || !v.w.SessionAlive(accessToken(lease)) {

@@ -32,7 +32,7 @@ func texts(value any) []string {
 	return all
 }
 
-// withoutExpiry leaves out the warning of a certificate that ends soon, as those of Adobe's command do from the beginning.
+// withoutExpiry leaves out the warning of a certificate that expires soon, as those of Adobe's command do from the beginning.
 func withoutExpiry(warnings []string) []string {
 	return slices.DeleteFunc(slices.Clone(warnings), func(w string) bool {
 		return strings.HasPrefix(w, "The certificate for key ") && strings.Contains(w, " expires at ")
@@ -57,7 +57,7 @@ func (m *mount) wantNothingLeft(t *testing.T, w *workfront, alive int) {
 func TestStoryCheck(t *testing.T) {
 	t.Parallel()
 	w := startWorkfront(t, 0)
-	m := withRoles(t, lending(t, sharedVault(t), w, nil))
+	m := withRoles(t, issuing(t, sharedVault(t), w, nil))
 	certificate, _ := m.write(t, "keys/2027/generate", nil).Data["certificate"].(string)
 	w.upload(t, certificate)
 	m.client = m.clientWith(t, `path "`+m.path+`/check" { capabilities = ["update"] }`)
@@ -87,14 +87,14 @@ func TestStoryCheck(t *testing.T) {
 	}
 }
 
-// TestCheckLeavesLeasedAlone: Workfront hands out the session that is lent out already.
+// TestCheckLeavesLeasedAlone: Workfront returns the session that is issued already.
 func TestCheckLeavesLeasedAlone(t *testing.T) {
 	t.Parallel()
 	for _, role := range []string{sharedRole, freshRole} {
 		t.Run(role, func(t *testing.T) {
 			w := startWorkfront(t, 0)
 			behave(w, func(b *behaviour) { b.SameSession = true })
-			m := withRoles(t, lending(t, sharedVault(t), w, nil))
+			m := withRoles(t, issuing(t, sharedVault(t), w, nil))
 			lease := m.roleToken(t, role)
 			checked := m.write(t, "check", nil)
 			if checked.Data["ok"] != true || len(withoutExpiry(checked.Warnings)) != 1 {
@@ -104,7 +104,7 @@ func TestCheckLeavesLeasedAlone(t *testing.T) {
 				t.Errorf("patch: %v", err)
 			}
 			if !w.SessionAlive(accessToken(lease)) {
-				t.Fatal("a session that is lent out was logged out")
+				t.Fatal("a session that is issued was logged out")
 			}
 			m.wantBalance(t, w)
 			m.revoke(t, lease)
@@ -141,7 +141,7 @@ func TestCheckFails(t *testing.T) {
 			w := startWorkfront(t, 0)
 			settings := map[string]any{"max_retries": 0}
 			maps.Copy(settings, c.settings)
-			m := lending(t, sharedVault(t), w, settings)
+			m := issuing(t, sharedVault(t), w, settings)
 			if c.fault != nil {
 				w.Inject(*c.fault)
 			}
@@ -177,7 +177,7 @@ func TestCheckFails(t *testing.T) {
 	}
 	t.Run("unconfirmed logout", func(t *testing.T) {
 		w := startWorkfront(t, 0)
-		m := lending(t, sharedVault(t), w, nil)
+		m := issuing(t, sharedVault(t), w, nil)
 		remove := w.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointLogout, Body: `{"data":{"success":false}}`})
 		if checked := m.write(t, "check", nil).Data; checked["ok"] != false || checked["failed_step"] != "8_logout" {
 			t.Errorf("check: %v; want 8_logout to fail", checked)
@@ -232,7 +232,7 @@ func TestStoryVerifyConnection(t *testing.T) {
 	_, err := first(verified(nil)) // there is no key yet
 	wantError(t, err, 400, "not stored", `"default"`)
 	certificate, _ := m.write(t, "keys/default/generate", nil).Data["certificate"].(string)
-	_, err = first(verified(nil)) // the key is not at Workfront yet
+	_, err = first(verified(nil)) // the key is not registered in Workfront yet
 	wantError(t, err, 400, "not stored", "public keys")
 	if got := config(); got != "null" {
 		t.Errorf("config is %s, want none", got)
@@ -292,7 +292,7 @@ func TestStoryVerifyConnection(t *testing.T) {
 func TestStoryObserve(t *testing.T) {
 	t.Parallel()
 	w := startWorkfront(t, 0)
-	m := lending(t, sharedVault(t), w, nil)
+	m := issuing(t, sharedVault(t), w, nil)
 	for _, c := range []struct {
 		name     string
 		settings map[string]any

@@ -45,7 +45,7 @@ func TestStoryWhatIsMissing(t *testing.T) {
 func TestUnknownField(t *testing.T) {
 	t.Parallel()
 	w := startWorkfront(t, 0)
-	m := lending(t, sharedVault(t), w, nil)
+	m := issuing(t, sharedVault(t), w, nil)
 	const want = "Endpoint ignored these unrecognized parameters: [tll]"
 	patched, err := m.patch(field("tll", "5m"))
 	if err != nil {
@@ -119,11 +119,11 @@ func mustJSON(t *testing.T, value any) string {
 	return string(text)
 }
 
-// TestSecretDoesNotMove: who may write config, but does not know the client secret, cannot have it sent elsewhere.
+// TestSecretDoesNotMove: anyone who can write config, but does not know the client secret, cannot have it sent elsewhere.
 func TestSecretDoesNotMove(t *testing.T) {
 	t.Parallel()
 	w, thief := startWorkfront(t, 0), startWorkfront(t, 0)
-	m := lending(t, sharedVault(t), w, nil)
+	m := issuing(t, sharedVault(t), w, nil)
 	enable(t, m.vaultServer, uniqueName(t), thief)
 	for _, c := range []struct {
 		name  string
@@ -162,7 +162,7 @@ func TestSecretDoesNotMove(t *testing.T) {
 func TestKeyInUse(t *testing.T) {
 	t.Parallel()
 	w := startWorkfront(t, 0)
-	m := lending(t, sharedVault(t), w, nil)
+	m := issuing(t, sharedVault(t), w, nil)
 	if got := mustJSON(t, m.read(t, "keys/default")["used_by"]); got != `["config"]` {
 		t.Errorf("used_by is %s, want config", got)
 	}
@@ -183,7 +183,7 @@ func TestKeyInUse(t *testing.T) {
 func TestRefreshTokenIsDropped(t *testing.T) {
 	t.Parallel()
 	w := startWorkfront(t, 0)
-	m := lending(t, sharedVault(t), w, nil)
+	m := issuing(t, sharedVault(t), w, nil)
 	w.Inject(exchangeAnswer(`{"token_type":"sessionID","access_token":"0123456789abcdef0123456789abcdef","expires_in":600,` +
 		`"refresh_token":"` + canaryMark + `refresh","id_token":"` + canaryMark + `id","wid":"` + canaryMark + `wid"}`))
 	lease := m.token(t, "")

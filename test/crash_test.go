@@ -53,7 +53,7 @@ type crashing struct {
 	ahead atomic.Int64 // of the real clock, in ns
 	// older are leases from before the kill, which has nothing to do with them.
 	older []*api.Secret
-	// dead counts the tokens that were handed out after the kill and were no living session: of a shared one whose logout the
+	// dead counts the tokens that were issued after the kill and were no living session: of a shared one whose logout the
 	// plugin did not live to record, until its first check in the background is answered.
 	dead int
 }
@@ -67,7 +67,7 @@ func newCrashing(t *testing.T, v *vaultServer, point killPoint, sessionTTL, ttl 
 	c := &crashing{point: point}
 	c.w = startWorkfrontAt(t, sessionTTL, func() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) })
 	c.w.undelivered = point.undelivered
-	c.mount = withRoles(t, lending(t, v, c.w, field("ttl", ttl.String())))
+	c.mount = withRoles(t, issuing(t, v, c.w, field("ttl", ttl.String())))
 	c.older = []*api.Secret{c.roleToken(t, freshRole), c.roleToken(t, freshRole)}
 	return c
 }
@@ -194,7 +194,7 @@ func (c *crashing) finish(t *testing.T, leases ...*api.Secret) {
 	if s.Expired-before.Expired != c.point.alive {
 		t.Errorf("sessions: %+v; want %d more of them expired", s, c.point.alive)
 	}
-	measured("%s: %d sessions started, %d logged out, %d expired, %d undelivered; %d tokens handed out dead",
+	measured("%s: %d sessions started, %d logged out, %d expired, %d undelivered; %d tokens issued dead",
 		t.Name(), s.Started, s.LoggedOut, s.Expired, s.Undelivered, c.dead)
 }
 
@@ -249,7 +249,7 @@ func TestKilledDuringExchange(t *testing.T) {
 				})
 				c.finish(t, append(leases, c.wantKilled(t, killed, shape.role))...)
 				if c.dead > 0 {
-					t.Errorf("%d tokens were handed out that were no living session, want none", c.dead)
+					t.Errorf("%d tokens were issued that were no living session, want none", c.dead)
 				}
 			})
 		}
@@ -286,7 +286,7 @@ func TestKilledDuringLogout(t *testing.T) {
 					most = 0
 				}
 				if c.dead > most {
-					t.Errorf("%d tokens were handed out that were no living session, want %d at most", c.dead, most)
+					t.Errorf("%d tokens were issued that were no living session, want %d at most", c.dead, most)
 				}
 				c.finish(t, next, leases[0])
 			})

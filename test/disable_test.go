@@ -54,7 +54,7 @@ func TestDisableInOutage(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			v := patientVault(t)
 			w := startWorkfront(t, 0)
-			m := lending(t, v, w, nil)
+			m := issuing(t, v, w, nil)
 			leases := m.mass(t)
 			outage(w)
 			took := timed(t, "secrets disable, Workfront "+name, func() { m.disable(t) })
@@ -83,7 +83,7 @@ func TestStoryLastWords(t *testing.T) {
 	t.Parallel()
 	v := ownVault(t)
 	w := startWorkfront(t, 0)
-	m := lending(t, v, w, nil)
+	m := issuing(t, v, w, nil)
 	w.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointLogout, Body: `{"data":{"success":false}}`})
 	pending := []*api.Secret{m.token(t, ""), m.token(t, "")}
 	leased := m.token(t, "")
@@ -117,7 +117,7 @@ func TestStoryLastWords(t *testing.T) {
 func TestDisableEndsUnleasedSession(t *testing.T) {
 	t.Parallel()
 	w := startWorkfront(t, 40*time.Second) // a replacement is due ten seconds before the end
-	m := withRoles(t, lending(t, sharedVault(t), w, nil))
+	m := withRoles(t, issuing(t, sharedVault(t), w, nil))
 	m.roleToken(t, sharedRole)
 	behave(w, func(b *behaviour) { b.ExchangeDelay = 2 * time.Second }) // time to stop reading before there is a replacement
 	eventually(t, 50*time.Second, func() error {
@@ -161,7 +161,7 @@ func TestStoryDisableAfterForcedRevocation(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := startWorkfront(t, 0)
-	m := withRoles(t, lendingAs(t, name, v, w, nil))
+	m := withRoles(t, issuingAs(t, name, v, w, nil))
 	leases := []*api.Secret{m.token(t, "")}
 	for _, role := range []string{freshRole, sharedRole, sharedRole} {
 		leases = append(leases, m.roleToken(t, role))

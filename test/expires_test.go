@@ -11,7 +11,7 @@ import (
 	"vault-plugin-secrets-workfront/internal/workfronttest"
 )
 
-// TestExpiresIn: whatever Workfront says of the life of a session, the lease does not outlive what it states, or what is
+// TestExpiresIn: whatever Workfront says of the lifetime of a session, the lease does not outlive what it states, or what is
 // assumed where it states nothing.
 func TestExpiresIn(t *testing.T) {
 	t.Parallel()
@@ -51,7 +51,7 @@ func TestExpiresIn(t *testing.T) {
 				t.Parallel()
 				w := startWorkfront(t, 0)
 				behave(w, func(b *behaviour) { b.ExpiresIn = &c.expiresIn })
-				m := withRoles(t, lending(t, sharedVault(t), w, field("session_ttl", assumed.String())))
+				m := withRoles(t, issuing(t, sharedVault(t), w, field("session_ttl", assumed.String())))
 				began := time.Now()
 				lease := m.roleToken(t, role)
 				took := time.Since(began)
@@ -83,7 +83,7 @@ func TestSessionTooShort(t *testing.T) {
 				t.Parallel()
 				w := startWorkfront(t, 0)
 				behave(w, func(b *behaviour) { b.ExpiresIn = &expiresIn })
-				m := withRoles(t, lending(t, sharedVault(t), w, nil))
+				m := withRoles(t, issuing(t, sharedVault(t), w, nil))
 				_, err := m.readRole(role)
 				wantError(t, err, http.StatusBadGateway, "too soon to be issued")
 				if s := w.Stats(); s.Started != 1 || s.LoggedOut != 1 {

@@ -227,7 +227,7 @@ func (c upstreamFault) try(t *testing.T, role string) {
 	for name, value := range c.settings {
 		settings[name] = value
 	}
-	m := withRoles(t, lending(t, sharedVault(t), w, settings))
+	m := withRoles(t, issuing(t, sharedVault(t), w, settings))
 	limit, err := time.ParseDuration(settings["request_timeout"].(string))
 	if err != nil {
 		t.Fatal(err)

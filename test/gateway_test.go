@@ -96,7 +96,7 @@ func behindGateway(t *testing.T, v *vaultServer, w *workfront) (m *mount, g *gat
 	t.Helper()
 	g, caCert := startGateway(t, w)
 	settings = map[string]any{"base_url": g.url, "ca_cert": caCert, "ttl": "5m"}
-	return withRoles(t, lending(t, v, w, settings)), g, settings
+	return withRoles(t, issuing(t, v, w, settings)), g, settings
 }
 
 // TestGatewayCARotated: the CA of a gateway is replaced, and config is told. Sessions of before can be logged out, in every

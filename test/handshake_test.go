@@ -81,7 +81,7 @@ func TestNoHandshake(t *testing.T) {
 			t.Parallel()
 			w := startWorkfront(t, 0)
 			s := startStranger(t, c.do)
-			m := lending(t, sharedVault(t), w, map[string]any{"base_url": "https://" + s.Addr().String(), "request_timeout": "2s"})
+			m := issuing(t, sharedVault(t), w, map[string]any{"base_url": "https://" + s.Addr().String(), "request_timeout": "2s"})
 			began := time.Now()
 			_, err := m.readToken("")
 			wantError(t, err, http.StatusBadGateway, "not available", c.text)

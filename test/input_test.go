@@ -24,7 +24,7 @@ func field(name string, value any) map[string]any { return map[string]any{name: 
 func TestBadConfig(t *testing.T) {
 	t.Parallel()
 	w := startWorkfront(t, 0)
-	m := lending(t, sharedVault(t), w, map[string]any{"ttl": "5m"})
+	m := issuing(t, sharedVault(t), w, map[string]any{"ttl": "5m"})
 	before := m.read(t, "config")
 	// One of each kind; all of them are in the unit tests (bad_input_test.go).
 	for _, c := range []badInput{
@@ -185,7 +185,7 @@ func TestKeyForms(t *testing.T) {
 func TestBadTokenTTL(t *testing.T) {
 	t.Parallel()
 	w := startWorkfront(t, 0)
-	m := lending(t, sharedVault(t), w, nil)
+	m := issuing(t, sharedVault(t), w, nil)
 	for _, ttl := range []string{"500ms", "1.5", "1500ms", "0", "0s", "-1s", "soon", "99999999h"} {
 		t.Run(ttl, func(t *testing.T) {
 			_, err := m.readToken(ttl)

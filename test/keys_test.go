@@ -56,7 +56,7 @@ var opensslKeyOnce = sync.OnceValues(func() (keyPair, error) {
 	return adobeKey(dir)
 })
 
-// adobeKey makes a key by the very command that Adobe documents (oauth-app-jwt-flow), but for the subject, which is
+// adobeKey generates a key by the very command that Adobe documents (oauth-app-jwt-flow), but for the subject, which is
 // asked for otherwise.
 func adobeKey(dir string) (keyPair, error) {
 	k := keyPair{privateFile: filepath.Join(dir, "private.key"), certificateFile: filepath.Join(dir, "certificate_pub.crt")}

@@ -56,7 +56,7 @@ func TestLeaseLife(t *testing.T) {
 			if c.expiresIn != "" {
 				behave(w, func(b *behaviour) { b.ExpiresIn = &c.expiresIn })
 			}
-			m := lending(t, sharedVault(t), w, c.settings)
+			m := issuing(t, sharedVault(t), w, c.settings)
 			if c.mountTTL != "" {
 				if err := m.root.Sys().TuneMountAllowNil(m.path, api.TuneMountConfigInput{DefaultLeaseTTL: &c.mountTTL}); err != nil {
 					t.Fatal(err)
@@ -64,7 +64,7 @@ func TestLeaseLife(t *testing.T) {
 			}
 			lease := m.token(t, c.asked)
 			got := time.Duration(lease.LeaseDuration) * time.Second
-			// A lease that ends with its session loses the seconds that the exchange took.
+			// A lease that expires with its session loses the seconds that the exchange took.
 			if got > c.want || got < c.want-3*time.Second || c.renewable && got != c.want {
 				t.Errorf("the lease has %s, want %s", got, c.want)
 			}
@@ -75,7 +75,7 @@ func TestLeaseLife(t *testing.T) {
 				t.Errorf("warnings are %q, want any: %t", lease.Warnings, c.warned)
 			}
 			if _, ends, _ := m.lookup(t, lease.LeaseID); ends.After(sessionEnd(t, lease)) {
-				t.Errorf("the lease ends at %s, after its session at %s", ends, sessionEnd(t, lease))
+				t.Errorf("the lease expires at %s, after its session at %s", ends, sessionEnd(t, lease))
 			}
 			m.revoke(t, lease)
 			wantDead(t, w, lease)
@@ -97,7 +97,7 @@ func TestRenewalIsCapped(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := startWorkfront(t, c.session)
-			m := lending(t, sharedVault(t), w, c.settings)
+			m := issuing(t, sharedVault(t), w, c.settings)
 			lease := m.token(t, "")
 			if _, err := m.root.Sys().Renew(lease.LeaseID, 20); err != nil { // what it stores must not widen the next
 				t.Fatalf("renew: %v", err)
@@ -114,7 +114,7 @@ func TestRenewalIsCapped(t *testing.T) {
 					}
 				}
 				if _, ends, _ := m.lookup(t, lease.LeaseID); ends.After(sessionEnd(t, lease)) {
-					t.Errorf("the lease ends at %s, after its session at %s", ends, sessionEnd(t, lease))
+					t.Errorf("the lease expires at %s, after its session at %s", ends, sessionEnd(t, lease))
 				}
 			}
 			m.revoke(t, lease)
@@ -127,7 +127,7 @@ func TestRenewalIsCapped(t *testing.T) {
 func TestRenewalWithoutIncrement(t *testing.T) {
 	t.Parallel()
 	w := startWorkfront(t, 0)
-	m := lending(t, sharedVault(t), w, nil)
+	m := issuing(t, sharedVault(t), w, nil)
 	lease := m.token(t, "120s")
 	m.write(t, "config", map[string]any{"ttl": "7m"}) // must not matter
 	renewed, err := m.root.Sys().Renew(lease.LeaseID, 0)
@@ -144,7 +144,7 @@ func TestRenewalWithoutIncrement(t *testing.T) {
 func TestRenewalUntilTheEnd(t *testing.T) {
 	t.Parallel()
 	w := startWorkfront(t, 8*time.Second)
-	m := lending(t, sharedVault(t), w, map[string]any{"ttl": "3s"})
+	m := issuing(t, sharedVault(t), w, map[string]any{"ttl": "3s"})
 	lease := m.token(t, "")
 	end := sessionEnd(t, lease)
 	again := time.NewTicker(500 * time.Millisecond)
@@ -172,7 +172,7 @@ func TestRenewalUntilTheEnd(t *testing.T) {
 func TestRenewalWithoutSession(t *testing.T) {
 	t.Parallel()
 	w := startWorkfront(t, 0)
-	m := lending(t, sharedVault(t), w, map[string]any{"ttl": "5m"})
+	m := issuing(t, sharedVault(t), w, map[string]any{"ttl": "5m"})
 	lease := m.token(t, "")
 	id, _ := lease.Data["session_id"].(string)
 	if got := m.list(t, "session"); !slices.Equal(got, []string{id}) {
@@ -211,7 +211,7 @@ func (m *mount) drop(t *testing.T, key string) {
 func TestLeaseExpires(t *testing.T) {
 	t.Parallel()
 	w := startWorkfront(t, 0)
-	m := lending(t, sharedVault(t), w, nil)
+	m := issuing(t, sharedVault(t), w, nil)
 	lease := m.token(t, "2s")
 	if !w.SessionAlive(accessToken(lease)) {
 		t.Fatal("the session is not alive")
@@ -226,7 +226,7 @@ func TestLeaseExpires(t *testing.T) {
 func TestBatchTokenCapsLease(t *testing.T) {
 	t.Parallel()
 	w := startWorkfront(t, 0)
-	m := lending(t, sharedVault(t), w, nil)
+	m := issuing(t, sharedVault(t), w, nil)
 	policy := uniqueName(t)
 	if err := m.root.Sys().PutPolicy(policy, `path "`+m.path+`/token" { capabilities = ["read"] }`); err != nil {
 		t.Fatal(err)

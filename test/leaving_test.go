@@ -149,7 +149,7 @@ func TestReadersLeave(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := startWorkfront(t, 0)
-			m := withRoles(t, lending(t, sharedVault(t), w, field("request_timeout", "4s")))
+			m := withRoles(t, issuing(t, sharedVault(t), w, field("request_timeout", "4s")))
 			do(t, m, w)
 			m.wantBalance(t, w)
 			m.revokeAll(t)

@@ -2,7 +2,7 @@
 
 // Package test drives the built plugin as an operator and an application would: in a real Vault server, by Vault's own
 // Go client, against a stand-in for Workfront. Of the project it knows that stand-in alone. The tests named TestStory
-// are the main story, and run on every Vault version that is supported; the others run on one.
+// are the core workflow, and run on every Vault version that is supported; the others run on one.
 package test
 
 import (

@@ -80,7 +80,7 @@ func timed(t *testing.T, what string, do func()) (took time.Duration) {
 	return took
 }
 
-// triedLogouts is how many logouts may come in an outage that lasted so long, however many leases end in it. That Workfront is
+// triedLogouts is how many logouts may come in an outage that lasted so long, however many leases are revoked in it. That Workfront is
 // down is known for 15, 30, then 45 seconds: revocations try three times a minute at most. The periodic job runs once a minute
 // and tries sixteen sessions at a time until the first has failed; further runs of it do the same. A try has three attempts.
 func triedLogouts(lasted time.Duration, furtherRuns int) int {
@@ -157,7 +157,7 @@ func (m *mount) wantAllPending(t *testing.T, want int) {
 	}
 }
 
-// TestMassRevocationInOutage: a revocation of many leases ends in seconds while Workfront is away. The sessions and the log
+// TestMassRevocationInOutage: many leases are revoked in seconds while Workfront is away. The sessions and the log
 // say what is still to be logged out, and after the outage it is, in the next run of the periodic job. All but the wait for
 // that is done before the parallel tests start.
 func TestMassRevocationInOutage(t *testing.T) {
@@ -166,7 +166,7 @@ func TestMassRevocationInOutage(t *testing.T) {
 	for name, outage := range outages {
 		w := startWorkfront(t, 0)
 		ws = append(ws, w)
-		m := lending(t, v, w, nil)
+		m := issuing(t, v, w, nil)
 		m.mass(t)
 		outage(w)
 		took := timed(t, "sys/leases/revoke-prefix, Workfront "+name, func() { m.revokeAll(t) })
@@ -210,7 +210,7 @@ func TestMassRevocation(t *testing.T) {
 		"secrets disable":          func(m *mount) { m.disable(t) },
 	} {
 		w := startWorkfront(t, 0)
-		m := lending(t, v, w, nil)
+		m := issuing(t, v, w, nil)
 		m.mass(t)
 		timed(t, what, func() { do(m) })
 		if s := w.Stats(); s.LoggedOut != massLeases() || s.Logouts != massLeases() {

@@ -55,7 +55,7 @@ func (m *mount) scrape(t *testing.T) (text string, values map[string]int) {
 func TestStoryMetrics(t *testing.T) {
 	t.Parallel()
 	w := startWorkfront(t, 0)
-	m := withRoles(t, lending(t, sharedVault(t), w, field("ttl", "5m")))
+	m := withRoles(t, issuing(t, sharedVault(t), w, field("ttl", "5m")))
 	m.write(t, "roles/stranger", map[string]any{"user_id": workfronttest.NewID()})
 	leases := []*api.Secret{
 		m.roleToken(t, sharedRole), m.roleToken(t, sharedRole), m.token(t, ""), m.token(t, ""), m.token(t, ""),

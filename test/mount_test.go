@@ -37,7 +37,7 @@ func startWorkfront(t *testing.T, sessionTTL time.Duration) *workfront {
 	return startWorkfrontAt(t, sessionTTL, time.Now)
 }
 
-// startWorkfrontAt is startWorkfront with a clock of its own for the life of sessions.
+// startWorkfrontAt is startWorkfront with a clock of its own for the lifetime of sessions.
 func startWorkfrontAt(t *testing.T, sessionTTL time.Duration, now func() time.Time) *workfront {
 	t.Helper()
 	server, err := workfronttest.Start(workfronttest.Options{SessionTTL: sessionTTL, Now: now})
@@ -156,15 +156,15 @@ func enableAs(t *testing.T, name string, v *vaultServer, path string, ws ...*wor
 	return m
 }
 
-// lending makes a mount that is ready to lend sessions of a stand-in: with the run's imported key, and a config with
+// issuing makes a mount that is ready to issue sessions of a stand-in: with the run's imported key, and a config with
 // the settings given besides the necessary ones.
-func lending(t *testing.T, v *vaultServer, w *workfront, settings map[string]any) *mount {
+func issuing(t *testing.T, v *vaultServer, w *workfront, settings map[string]any) *mount {
 	t.Helper()
-	return lendingAs(t, pluginName, v, w, settings)
+	return issuingAs(t, pluginName, v, w, settings)
 }
 
-// lendingAs is lending for the plugin as it is registered under that name.
-func lendingAs(t *testing.T, name string, v *vaultServer, w *workfront, settings map[string]any) *mount {
+// issuingAs is issuing for the plugin as it is registered under that name.
+func issuingAs(t *testing.T, name string, v *vaultServer, w *workfront, settings map[string]any) *mount {
 	t.Helper()
 	m := enableAs(t, name, v, uniqueName(t), w)
 	key := opensslKey(t)

@@ -20,7 +20,7 @@ import (
 // that they run meanwhile.
 func TestPendingLogoutIsRetried(t *testing.T) {
 	w := startWorkfront(t, 0)
-	m := lending(t, sharedVault(t), w, nil)
+	m := issuing(t, sharedVault(t), w, nil)
 	first, second := m.token(t, ""), m.token(t, "")
 	w.Suspend()
 	for _, lease := range []*api.Secret{first, second} {
@@ -92,7 +92,7 @@ func TestPendingByAnswer(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := startWorkfront(t, 0)
-			m := lending(t, sharedVault(t), w, field("ca_cert", w.CACert()+elsewhere.CACert()))
+			m := issuing(t, sharedVault(t), w, field("ca_cert", w.CACert()+elsewhere.CACert()))
 			lease := m.token(t, "")
 			c.fault.Endpoint = workfronttest.EndpointLogout
 			w.Inject(c.fault)
@@ -133,7 +133,7 @@ func TestLogoutSettledByAnotherTry(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := startWorkfront(t, 0)
-			m := lending(t, sharedVault(t), w, nil)
+			m := issuing(t, sharedVault(t), w, nil)
 			lease := m.token(t, "")
 			fault.Endpoint, fault.Times = workfronttest.EndpointLogout, 1
 			w.Inject(fault)
@@ -168,7 +168,7 @@ func TestDisableTriesPending(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := startWorkfront(t, 0)
-			m := lending(t, sharedVault(t), w, nil)
+			m := issuing(t, sharedVault(t), w, nil)
 			lease := m.token(t, "")
 			fault.Endpoint = workfronttest.EndpointLogout
 			remove := w.Inject(fault)
@@ -189,7 +189,7 @@ func TestDisableTriesPending(t *testing.T) {
 func TestLogoutHangs(t *testing.T) {
 	t.Parallel()
 	w := startWorkfront(t, 0)
-	m := lending(t, sharedVault(t), w, nil)
+	m := issuing(t, sharedVault(t), w, nil)
 	first, second := m.token(t, ""), m.token(t, "")
 	remove := w.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointLogout, Hang: workfronttest.HangBeforeHandling})
 	began := time.Now()
@@ -197,7 +197,7 @@ func TestLogoutHangs(t *testing.T) {
 	if took := time.Since(began); took < 3*time.Second || took > 8*time.Second {
 		t.Errorf("the first revocation took %s, want about 5 s", took)
 	}
-	m.revoke(t, second) // Workfront is known to be down by now, so that none comes
+	m.revoke(t, second) // Workfront is marked unavailable by now, so that none comes
 	remove()
 	eventually(t, 5*time.Second, func() error {
 		if n := w.Stats().Logouts; n != 1 {

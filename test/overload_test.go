@@ -45,7 +45,7 @@ func testDeadSessionWithManyLeases(t *testing.T, v *vaultServer, held int) {
 		quiet   = "quiet"
 	)
 	w := startWorkfront(t, 0)
-	m := withRoles(t, lending(t, v, w, nil))
+	m := withRoles(t, issuing(t, v, w, nil))
 	m.write(t, "roles/"+quiet, field("share_session", true))
 	dead := m.roleToken(t, sharedRole)
 	inParallel(t, held-1, 16, func(int) error {
@@ -98,7 +98,7 @@ func TestMoreReadersThanCalls(t *testing.T) {
 	)
 	w := startWorkfront(t, 0)
 	behave(w, func(b *behaviour) { b.ExchangeDelay = time.Second })
-	m := withRoles(t, lending(t, sharedVault(t), w, field("request_timeout", "8s"))) // the last is sent when 2 s are left
+	m := withRoles(t, issuing(t, sharedVault(t), w, field("request_timeout", "8s"))) // the last is sent when 2 s are left
 	var mu sync.Mutex
 	var leases []*api.Secret
 	var refused int
@@ -158,7 +158,7 @@ func TestReadersLeaveQueue(t *testing.T) {
 		slots   = 6 // for exchanges: two of the eight are for logouts
 	)
 	w := startWorkfront(t, 0)
-	m := withRoles(t, lending(t, ownVault(t), w, field("request_timeout", "60s")))
+	m := withRoles(t, issuing(t, ownVault(t), w, field("request_timeout", "60s")))
 	var others []*api.Secret
 	for range 5 {
 		others = append(others, m.roleToken(t, freshRole))

@@ -16,7 +16,7 @@ import (
 func TestStoryReaderPolicy(t *testing.T) {
 	t.Parallel()
 	w := startWorkfront(t, 0)
-	m := lending(t, sharedVault(t), w, map[string]any{"ttl": "5m"})
+	m := issuing(t, sharedVault(t), w, map[string]any{"ttl": "5m"})
 	reader := m.clientWith(t, `path "`+m.path+`/token" { capabilities = ["read"] }`)
 	for _, c := range []struct {
 		name string

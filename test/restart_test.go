@@ -18,7 +18,7 @@ import (
 func TestStoryPluginKilled(t *testing.T) {
 	t.Parallel()
 	w := startWorkfront(t, 0)
-	m := lending(t, ownVault(t), w, map[string]any{"ttl": "5m"})
+	m := issuing(t, ownVault(t), w, map[string]any{"ttl": "5m"})
 	renewed, revoked := m.token(t, ""), m.token(t, "")
 	old := m.killPlugin(t)
 	// Until Vault has noticed, calls fail.
@@ -89,12 +89,12 @@ func (v *vaultServer) reloadPlugin(t *testing.T) {
 func TestStoryPluginReloaded(t *testing.T) {
 	t.Parallel()
 	w := startWorkfront(t, 0)
-	m := lending(t, ownVault(t), w, map[string]any{"ttl": "5m"})
+	m := issuing(t, ownVault(t), w, map[string]any{"ttl": "5m"})
 	old := m.onePluginProcess(t)
 	lease := m.token(t, "")
 	m.reloadPlugin(t)
 	if !w.SessionAlive(accessToken(lease)) {
-		t.Error("the reload ended a session that is lent out")
+		t.Error("the reload ended a session that is issued")
 	}
 	if _, err := m.root.Sys().Renew(lease.LeaseID, 60); err != nil {
 		t.Errorf("renew: %v", err)
@@ -110,7 +110,7 @@ func TestStoryPluginReloaded(t *testing.T) {
 func TestStoryVaultSealed(t *testing.T) {
 	t.Parallel()
 	w := startWorkfront(t, 0)
-	m := lending(t, ownVault(t), w, map[string]any{"ttl": "5m"})
+	m := issuing(t, ownVault(t), w, map[string]any{"ttl": "5m"})
 	lease := m.token(t, "")
 	if err := m.root.Sys().Seal(); err != nil {
 		t.Fatalf("seal: %v", err)
@@ -118,7 +118,7 @@ func TestStoryVaultSealed(t *testing.T) {
 	_, err := m.readToken("")
 	wantError(t, err, 503, "sealed")
 	if !w.SessionAlive(accessToken(lease)) {
-		t.Error("the seal ended a session that is lent out")
+		t.Error("the seal ended a session that is issued")
 	}
 	if err := m.Unseal(); err != nil {
 		t.Fatalf("unseal: %v", err)
@@ -136,7 +136,7 @@ func TestStoryTwoMountsOneProcess(t *testing.T) {
 	t.Parallel()
 	v := ownVault(t)
 	w1, w2 := startWorkfront(t, 0), startWorkfront(t, 0)
-	m1, m2 := lending(t, v, w1, nil), lending(t, v, w2, nil)
+	m1, m2 := issuing(t, v, w1, nil), issuing(t, v, w2, nil)
 	first, second := m1.token(t, ""), m2.token(t, "")
 	v.onePluginProcess(t)
 	if !w1.SessionAlive(accessToken(first)) || !w2.SessionAlive(accessToken(second)) {

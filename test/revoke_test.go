@@ -16,9 +16,9 @@ import (
 func TestStoryRevokePrefix(t *testing.T) {
 	t.Parallel()
 	w := startWorkfront(t, 0)
-	m := lending(t, sharedVault(t), w, nil)
+	m := issuing(t, sharedVault(t), w, nil)
 	other := startWorkfront(t, 0)
-	bystander := lending(t, m.vaultServer, other, nil)
+	bystander := issuing(t, m.vaultServer, other, nil)
 	kept := bystander.token(t, "")
 
 	var leases []*api.Secret
@@ -46,7 +46,7 @@ func TestStoryRevokePrefix(t *testing.T) {
 func TestStoryRevokeParentToken(t *testing.T) {
 	t.Parallel()
 	w := startWorkfront(t, 0)
-	m := lending(t, sharedVault(t), w, nil)
+	m := issuing(t, sharedVault(t), w, nil)
 	reader := m.clientWith(t, `path "`+m.path+`/token" { capabilities = ["read"] }`)
 	for range 2 {
 		if _, err := reader.Logical().Read(m.path + "/token"); err != nil {
@@ -67,7 +67,7 @@ func TestStoryRevokeParentToken(t *testing.T) {
 func TestStoryWrappedRead(t *testing.T) {
 	t.Parallel()
 	w := startWorkfront(t, 0)
-	m := lending(t, sharedVault(t), w, nil)
+	m := issuing(t, sharedVault(t), w, nil)
 	wrapping, err := m.NewClient(m.root.Token())
 	if err != nil {
 		t.Fatal(err)
@@ -101,11 +101,11 @@ func TestStoryWrappedRead(t *testing.T) {
 	wantDead(t, w, lease)
 }
 
-// TestWrappedReadUnclaimed: nobody unwraps, so the lease ends with its own time.
+// TestWrappedReadUnclaimed: nobody unwraps, so the lease expires.
 func TestWrappedReadUnclaimed(t *testing.T) {
 	t.Parallel()
 	w := startWorkfront(t, 0)
-	m := lending(t, sharedVault(t), w, map[string]any{"ttl": "2s"})
+	m := issuing(t, sharedVault(t), w, map[string]any{"ttl": "2s"})
 	wrapping, err := m.NewClient(m.root.Token())
 	if err != nil {
 		t.Fatal(err)
@@ -117,11 +117,11 @@ func TestWrappedReadUnclaimed(t *testing.T) {
 	eventually(t, 30*time.Second, func() error { return w.accounts(0) })
 }
 
-// TestDisableEndsSessions: `vault secrets disable` revokes what is lent out.
+// TestDisableEndsSessions: `vault secrets disable` revokes what is issued.
 func TestDisableEndsSessions(t *testing.T) {
 	t.Parallel()
 	w := startWorkfront(t, 0)
-	m := lending(t, sharedVault(t), w, nil)
+	m := issuing(t, sharedVault(t), w, nil)
 	for range 5 {
 		m.token(t, "")
 	}
@@ -140,7 +140,7 @@ func TestDisableEndsSessions(t *testing.T) {
 func TestManyReaders(t *testing.T) {
 	t.Parallel()
 	w := startWorkfront(t, 0)
-	m := lending(t, sharedVault(t), w, nil)
+	m := issuing(t, sharedVault(t), w, nil)
 	const readers, rounds = 8, 5
 	failures := make(chan error, readers*rounds)
 	var running sync.WaitGroup
@@ -170,12 +170,12 @@ func TestManyReaders(t *testing.T) {
 	}
 }
 
-// TestSameSessionTwice: Workfront hands out one session for two reads. It ends with the second lease.
+// TestSameSessionTwice: Workfront returns one session for two reads. It ends with the second lease.
 func TestSameSessionTwice(t *testing.T) {
 	t.Parallel()
 	w := startWorkfront(t, 0)
 	behave(w, func(b *behaviour) { b.SameSession = true })
-	m := lending(t, sharedVault(t), w, nil)
+	m := issuing(t, sharedVault(t), w, nil)
 	first, second := m.token(t, ""), m.token(t, "")
 	if accessToken(first) != accessToken(second) || first.Data["session_id"] != second.Data["session_id"] {
 		t.Fatal("two sessions, want the same one twice")

@@ -35,11 +35,11 @@ func warningsOf(answer *api.Secret) []string {
 	return answer.Warnings
 }
 
-// TestStoryRoles: what a role leaves out, config gives, and a patch with null has config decide again.
+// TestStoryRoles: unset role fields inherit from config, and a patch with null has config decide again.
 func TestStoryRoles(t *testing.T) {
 	t.Parallel()
 	w := startWorkfront(t, 0)
-	m := lending(t, sharedVault(t), w, map[string]any{"ttl": "5m", "max_ttl": "20m"})
+	m := issuing(t, sharedVault(t), w, map[string]any{"ttl": "5m", "max_ttl": "20m"})
 	robot := workfronttest.User{ID: workfronttest.NewID(), Name: "Robot", EmailAddr: "robot@example.com"}
 	if err := w.AddUser(robot); err != nil {
 		t.Fatal(err)
@@ -74,7 +74,7 @@ func TestStoryRoles(t *testing.T) {
 
 	first, second := m.roleToken(t, "reports"), m.roleToken(t, "reports")
 	if sessionID(first) == sessionID(second) {
-		t.Error("a role that does not share handed out the same session twice")
+		t.Error("a role that does not share issued the same session twice")
 	}
 	if _, err := m.patch(field("share_session", true)); err != nil {
 		t.Fatalf("patch: %v", err)
@@ -124,7 +124,7 @@ func TestStoryRoles(t *testing.T) {
 func TestKeyInUseByRole(t *testing.T) {
 	t.Parallel()
 	w := startWorkfront(t, 0)
-	m := lending(t, sharedVault(t), w, nil)
+	m := issuing(t, sharedVault(t), w, nil)
 	m.write(t, "keys/robot/generate", nil)
 	for _, role := range []string{"a", "b"} {
 		m.write(t, "roles/"+role, field("key", "robot"))
@@ -150,18 +150,18 @@ func TestKeyInUseByRole(t *testing.T) {
 	}
 }
 
-// TestDeletedRole: its leases end as they are.
+// TestDeletedRole: its leases expire as they are.
 func TestDeletedRole(t *testing.T) {
 	t.Parallel()
 	for _, role := range []string{sharedRole, freshRole} {
 		t.Run(role, func(t *testing.T) {
 			w := startWorkfront(t, 0)
-			m := withRoles(t, lending(t, sharedVault(t), w, field("ttl", "5m")))
+			m := withRoles(t, issuing(t, sharedVault(t), w, field("ttl", "5m")))
 			first, second := m.roleToken(t, role), m.roleToken(t, role)
 			m.delete(t, "roles/"+role)
 			for _, lease := range []*api.Secret{first, second} {
 				if !w.SessionAlive(accessToken(lease)) {
-					t.Error("the deletion of the role ended a session that is lent out")
+					t.Error("the deletion of the role ended a session that is issued")
 				}
 				_, err := m.root.Sys().Renew(lease.LeaseID, 60)
 				wantError(t, err, 400, role, "has been deleted")
@@ -183,7 +183,7 @@ func TestDeletedRole(t *testing.T) {
 func TestStoryRolePolicy(t *testing.T) {
 	t.Parallel()
 	w := startWorkfront(t, 0)
-	m := lending(t, sharedVault(t), w, nil)
+	m := issuing(t, sharedVault(t), w, nil)
 	for _, role := range []string{"a", "b", "a.b"} {
 		m.write(t, "roles/"+role, nil)
 	}

@@ -59,7 +59,7 @@ func TestStoryRotateKey(t *testing.T) {
 			t.Fatalf("patch: %v", err)
 		}
 		if sessionID(m.roleToken(t, sharedRole)) == before {
-			t.Errorf("the session that was made with the old key is still handed out after the change to key %s", name)
+			t.Errorf("the session that was made with the old key is still issued after the change to key %s", name)
 		}
 	}
 	constantly(t, m, w, func(settle func()) {
@@ -90,7 +90,7 @@ func TestStoryRotateKey(t *testing.T) {
 func TestStoryRotateClientSecret(t *testing.T) {
 	t.Parallel()
 	w := startWorkfront(t, 0)
-	m := withRoles(t, lending(t, sharedVault(t), w, field("ttl", "5m")))
+	m := withRoles(t, issuing(t, sharedVault(t), w, field("ttl", "5m")))
 	constantly(t, m, w, func(settle func()) {
 		before := sessionID(m.roleToken(t, sharedRole))
 		secret, err := w.AddSecret(w.app.ClientID)
@@ -117,7 +117,7 @@ func TestStoryRotateClientSecret(t *testing.T) {
 func TestRotateUnderSlowExchanges(t *testing.T) {
 	t.Parallel()
 	w := startWorkfront(t, 0)
-	m := withRoles(t, lending(t, sharedVault(t), w, field("ttl", "5m")))
+	m := withRoles(t, issuing(t, sharedVault(t), w, field("ttl", "5m")))
 	second := workfronttest.User{ID: workfronttest.NewID(), Name: "Second", EmailAddr: "second@example.com"}
 	if err := w.AddUser(second); err != nil {
 		t.Fatal(err)

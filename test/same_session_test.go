@@ -10,7 +10,7 @@ import (
 	"github.com/hashicorp/vault/api"
 )
 
-// TestSameSessionForBothModes: Workfront hands out one session for a shared role and for fresh reads. It ends with the last
+// TestSameSessionForBothModes: Workfront returns one session for a shared role and for fresh reads. It ends with the last
 // lease of either.
 func TestSameSessionForBothModes(t *testing.T) {
 	t.Parallel()
@@ -30,7 +30,7 @@ func TestSameSessionForBothModes(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			w := startWorkfront(t, 0)
 			behave(w, func(b *behaviour) { b.SameSession = true })
-			m := withRoles(t, lending(t, sharedVault(t), w, nil))
+			m := withRoles(t, issuing(t, sharedVault(t), w, nil))
 			var leases []*api.Secret
 			for _, role := range c.roles {
 				leases = append(leases, m.roleToken(t, role))
@@ -70,12 +70,12 @@ func TestSameSessionIsNotFetchedAgain(t *testing.T) {
 	const life = 30 * time.Second
 	w := startWorkfront(t, life)
 	behave(w, func(b *behaviour) { b.SameSession = true })
-	m := withRoles(t, lending(t, sharedVault(t), w, nil))
+	m := withRoles(t, issuing(t, sharedVault(t), w, nil))
 	began := time.Now()
 	m.roleToken(t, sharedRole)
 	reading := m.startReaders(2, 20*time.Millisecond, sharedRole, m.useShared(w, 2))
 	// Of the life, a second may be lost in the statement of it. A quarter is left after 22 s then, and the last 2 s are not
-	// handed out.
+	// issued.
 	over := time.NewTimer(time.Until(began.Add(life - 4*time.Second)))
 	defer over.Stop()
 	<-over.C
@@ -86,7 +86,7 @@ func TestSameSessionIsNotFetchedAgain(t *testing.T) {
 	m.wantAllGone(t, w)
 }
 
-// TestSameSessionEndedUnderExchange: while Workfront makes the answer that hands out a session again, the last lease on that
+// TestSameSessionEndedUnderExchange: while Workfront makes the answer that returns a session again, the last lease on that
 // is revoked. Who gets the answer must get a session that lives.
 func TestSameSessionEndedUnderExchange(t *testing.T) {
 	t.Parallel()
@@ -97,7 +97,7 @@ func TestSameSessionEndedUnderExchange(t *testing.T) {
 				behave(w, func(b *behaviour) { b.SameSession, b.ExchangeDelay = true, delay })
 			}
 			same(0)
-			m := withRoles(t, lending(t, sharedVault(t), w, nil))
+			m := withRoles(t, issuing(t, sharedVault(t), w, nil))
 			first := m.roleToken(t, freshRole)
 			same(2 * time.Second)
 			reading := m.startReaders(1, time.Hour, role, func(_ int, lease *api.Secret) error {
@@ -108,7 +108,7 @@ func TestSameSessionEndedUnderExchange(t *testing.T) {
 			})
 			eventually(t, 10*time.Second, func() error {
 				if n := w.Stats().Reissued; n != 1 {
-					return fmt.Errorf("the session was handed out again %d times, want 1", n)
+					return fmt.Errorf("the session was returned again %d times, want 1", n)
 				}
 				return nil
 			})

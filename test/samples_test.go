@@ -98,7 +98,7 @@ func recordSettings(t *testing.T) []sample {
 	return s.found
 }
 
-// yearLongKey makes a key by Adobe's command. That of the run expires so soon that there would be a warning.
+// yearLongKey generates a key by Adobe's command. That of the run expires so soon that there would be a warning.
 func yearLongKey(t *testing.T) map[string]string {
 	t.Helper()
 	dir := t.TempDir()

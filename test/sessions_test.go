@@ -19,11 +19,11 @@ import (
 	"vault-plugin-secrets-workfront/internal/workfronttest"
 )
 
-// TestStorySessions: an operator looks at what is lent out, and ends a session that should not go on.
+// TestStorySessions: an operator looks at what is issued, and ends a session that should not go on.
 func TestStorySessions(t *testing.T) {
 	t.Parallel()
 	w := startWorkfront(t, 0)
-	m := withRoles(t, lending(t, sharedVault(t), w, field("ttl", "5m")))
+	m := withRoles(t, issuing(t, sharedVault(t), w, field("ttl", "5m")))
 	if listed, err := m.root.Logical().List(m.path + "/sessions"); err != nil || listed != nil && len(listed.Data) > 0 {
 		t.Errorf("listed %v, %v before the first read, want nothing", listed, err)
 	}
@@ -125,7 +125,7 @@ func TestDeleteSessionFails(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := startWorkfront(t, 0)
-			m := withRoles(t, lending(t, sharedVault(t), w, nil))
+			m := withRoles(t, issuing(t, sharedVault(t), w, nil))
 			leases := []*api.Secret{m.roleToken(t, sharedRole), m.roleToken(t, sharedRole)}
 			id := sessionID(leases[0])
 			if c.suspend {
@@ -150,7 +150,7 @@ func TestDeleteSessionFails(t *testing.T) {
 			}
 			next := m.roleToken(t, sharedRole)
 			if sessionID(next) == id {
-				t.Error("a session that is to be logged out is handed out")
+				t.Error("a session that is to be logged out is issued")
 			}
 			m.revoke(t, leases[0])
 			m.revoke(t, leases[1])
@@ -183,7 +183,7 @@ func TestDeleteSessionCutOff(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			w := startWorkfront(t, 0)
-			m := withRoles(t, lending(t, sharedVault(t), w, nil))
+			m := withRoles(t, issuing(t, sharedVault(t), w, nil))
 			lease := m.roleToken(t, sharedRole)
 			path := "sessions/" + sessionID(lease)
 			hang := workfronttest.Fault{Endpoint: workfronttest.EndpointLogout, Hang: workfronttest.HangBeforeHandling}

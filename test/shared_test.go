@@ -20,7 +20,7 @@ const (
 	freshRole  = "fresh"
 )
 
-// withRoles makes both roles in a mount that is ready to lend, and ends what is shared when the test is over.
+// withRoles makes both roles in a mount that is ready to issue, and ends what is shared when the test is over.
 func withRoles(t *testing.T, m *mount) *mount {
 	t.Helper()
 	m.write(t, "roles/"+sharedRole, field("share_session", true))
@@ -66,7 +66,7 @@ func TestStoryColdSharedRole(t *testing.T) {
 	const n = 1000
 	w := startWorkfront(t, 0)
 	behave(w, func(b *behaviour) { b.ExchangeDelay = 2 * time.Second })
-	m := withRoles(t, lending(t, ownVault(t), w, nil))
+	m := withRoles(t, issuing(t, ownVault(t), w, nil))
 
 	leases := make([]*api.Secret, n)
 	began := time.Now()
@@ -139,7 +139,7 @@ func TestStorySharedSurvivesRestart(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := startWorkfront(t, 0)
-			m := withRoles(t, lending(t, v, w, nil))
+			m := withRoles(t, issuing(t, v, w, nil))
 			var leases []*api.Secret
 			for range 12 {
 				leases = append(leases, m.roleToken(t, sharedRole))
@@ -182,13 +182,13 @@ func TestStorySharedSurvivesRestart(t *testing.T) {
 	}
 }
 
-// TestSharedKilledUnderReads kills the plugin while tokens are read. No lease that was handed out is lost; of those that were
+// TestSharedKilledUnderReads kills the plugin while tokens are read. No lease that was issued is lost; of those that were
 // being made, some may be left on the session, which nobody got.
 func TestSharedKilledUnderReads(t *testing.T) {
 	t.Parallel()
 	const workers = 4
 	w := startWorkfront(t, 0)
-	m := withRoles(t, lending(t, ownVault(t), w, nil))
+	m := withRoles(t, issuing(t, ownVault(t), w, nil))
 	var mu sync.Mutex
 	var leases []*api.Secret
 	stop := make(chan struct{})
@@ -255,7 +255,7 @@ func TestSharedKilledUnderReads(t *testing.T) {
 // TestEndedElsewhereIsReplaced: somebody logs the shared session out. A call in the background finds that within a minute.
 func TestEndedElsewhereIsReplaced(t *testing.T) {
 	w := startWorkfront(t, 0)
-	m := withRoles(t, lending(t, sharedVault(t), w, nil))
+	m := withRoles(t, issuing(t, sharedVault(t), w, nil))
 	first := m.roleToken(t, sharedRole)
 	w.EndSession(accessToken(first))
 	ended := time.Now()
@@ -295,13 +295,13 @@ func TestEndedElsewhereIsReplaced(t *testing.T) {
 func TestEndedElsewhereBeforeStart(t *testing.T) {
 	t.Parallel()
 	w := startWorkfront(t, 0)
-	m := withRoles(t, lending(t, ownVault(t), w, nil))
+	m := withRoles(t, issuing(t, ownVault(t), w, nil))
 	first := m.roleToken(t, sharedRole)
 	w.EndSession(accessToken(first))
 	m.reloadPlugin(t)
 	eventually(t, 20*time.Second, func() error {
 		if lease := m.roleToken(t, sharedRole); !w.SessionAlive(accessToken(lease)) {
-			return errors.New("the session that somebody ended is still handed out")
+			return errors.New("the session that somebody ended is still issued")
 		}
 		return nil
 	})
@@ -314,12 +314,12 @@ func TestEndedElsewhereBeforeStart(t *testing.T) {
 	m.wantAllGone(t, w)
 }
 
-// TestStoryOutage: while Workfront is down, the shared session is handed out, also when it is time to replace it.
+// TestStoryOutage: while Workfront is down, the shared session is issued, also when it is time to replace it.
 func TestStoryOutage(t *testing.T) {
 	t.Parallel()
 	const life = 24 * time.Second
 	w := startWorkfront(t, life)
-	m := withRoles(t, lending(t, sharedVault(t), w, nil))
+	m := withRoles(t, issuing(t, sharedVault(t), w, nil))
 	first := m.roleToken(t, sharedRole)
 	began := time.Now()
 	w.Suspend()
@@ -357,7 +357,7 @@ func TestStoryOutage(t *testing.T) {
 func TestSharedComesAndGoes(t *testing.T) {
 	t.Parallel()
 	w := startWorkfront(t, 0)
-	m := withRoles(t, lending(t, sharedVault(t), w, nil))
+	m := withRoles(t, issuing(t, sharedVault(t), w, nil))
 	reading := m.startReaders(6, time.Millisecond, sharedRole, m.useFresh(w))
 	eventually(t, 60*time.Second, func() error {
 		if n := w.Stats().LoggedOut; n < 50 {

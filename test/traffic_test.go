@@ -53,7 +53,7 @@ type trafficClient struct {
 	failures int
 }
 
-// owedLease is a lease that was handed out and not given back.
+// owedLease is a lease that was issued and not released.
 type owedLease struct {
 	*api.Secret
 	revoking bool // a revocation was begun, and may have been carried out
@@ -106,7 +106,7 @@ func (tr *traffic) call(client *trafficClient, node *vaultServer) bool {
 		return err == nil
 	}
 	if !tr.w.SessionAlive(accessToken(lease)) {
-		tr.blame(errors.New("a token was handed out that is no living session"))
+		tr.blame(errors.New("a token was issued that is no living session"))
 	}
 	return tr.giveBack(lease, node)
 }

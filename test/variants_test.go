@@ -40,7 +40,7 @@ func TestLogoutMethods(t *testing.T) {
 			t.Parallel()
 			w := startWorkfront(t, 0)
 			behave(w, func(b *behaviour) { b.LogoutMethods, b.LogoutRefusal = c.methods, c.refusal })
-			m := lending(t, sharedVault(t), w, nil)
+			m := issuing(t, sharedVault(t), w, nil)
 			first, second := m.token(t, ""), m.token(t, "")
 			m.revoke(t, first)
 			wantDead(t, w, first)
@@ -88,7 +88,7 @@ func TestDeadSessionIsGone(t *testing.T) {
 			t.Parallel()
 			w := startWorkfront(t, 0)
 			behave(w, func(b *behaviour) { b.DeadSession, b.DeadSessionStatus = c.sign, c.status })
-			m := lending(t, sharedVault(t), w, nil)
+			m := issuing(t, sharedVault(t), w, nil)
 			revoked, deleted := m.token(t, ""), m.token(t, "")
 			w.EndSession(accessToken(revoked))
 			m.revoke(t, revoked)
@@ -117,7 +117,7 @@ func TestDeadSharedSessionIsReplaced(t *testing.T) {
 	for _, c := range deadSessions {
 		w := startWorkfront(t, 0)
 		behave(w, func(b *behaviour) { b.DeadSession, b.DeadSessionStatus = c.sign, c.status })
-		m := withRoles(t, lending(t, v, w, nil))
+		m := withRoles(t, issuing(t, v, w, nil))
 		dead := accessToken(m.roleToken(t, sharedRole))
 		w.EndSession(dead)
 		all = append(all, broken{m, w, dead})
@@ -127,7 +127,7 @@ func TestDeadSharedSessionIsReplaced(t *testing.T) {
 		t.Run(deadSessions[i].name, func(t *testing.T) {
 			eventually(t, 20*time.Second, func() error {
 				if lease := b.roleToken(t, sharedRole); accessToken(lease) == b.dead {
-					return errors.New("the dead session is still handed out")
+					return errors.New("the dead session is still issued")
 				}
 				return nil
 			})
@@ -154,7 +154,7 @@ func TestRefusalForms(t *testing.T) {
 		t.Run(string(form), func(t *testing.T) {
 			t.Parallel()
 			w := startWorkfront(t, 0)
-			m := lending(t, sharedVault(t), w, nil)
+			m := issuing(t, sharedVault(t), w, nil)
 			for _, dressed := range []bool{false, true} {
 				for _, tells := range []bool{false, true} {
 					behave(w, func(b *behaviour) {
@@ -184,7 +184,7 @@ func TestRefusalForms(t *testing.T) {
 func TestRetiredVersion(t *testing.T) {
 	t.Parallel()
 	w := startWorkfront(t, 0)
-	m := lending(t, sharedVault(t), w, nil)
+	m := issuing(t, sharedVault(t), w, nil)
 	old := m.token(t, "")
 	behave(w, func(b *behaviour) { b.RetiredVersions = []string{"v22.0"} })
 	checked := m.write(t, "check", nil).Data
@@ -224,7 +224,7 @@ func TestIdleSessions(t *testing.T) {
 		})
 	}
 	advance(0, 0)
-	m := withRoles(t, lending(t, ownVault(t), w, map[string]any{"ttl": "1h"}))
+	m := withRoles(t, issuing(t, ownVault(t), w, map[string]any{"ttl": "1h"}))
 	unused, used, shared := m.token(t, ""), m.token(t, ""), m.roleToken(t, sharedRole)
 	advance(14*time.Minute, 14*time.Minute)
 	if status, _ := w.call(t, accessToken(used)); status != http.StatusOK {
@@ -238,7 +238,7 @@ func TestIdleSessions(t *testing.T) {
 	m.reloadPlugin(t) // so that the shared session is checked at once
 	eventually(t, 20*time.Second, func() error {
 		if lease := m.roleToken(t, sharedRole); !w.SessionAlive(accessToken(lease)) {
-			return errors.New("the dead session is still handed out")
+			return errors.New("the dead session is still issued")
 		}
 		return nil
 	})
@@ -264,7 +264,7 @@ func TestCustomersLimit(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			w := startWorkfront(t, 0)
 			behave(w, func(b *behaviour) { b.MaxCalls, b.ExchangeDelay = limit, 100*time.Millisecond })
-			m := lending(t, sharedVault(t), w, nil)
+			m := issuing(t, sharedVault(t), w, nil)
 			defer w.occupy(t, c.others)()
 
 			var slowest atomic.Int64

@@ -15,8 +15,8 @@ import (
 	"vault-plugin-secrets-workfront/internal/workfronttest"
 )
 
-// handedOut is what readers saw of one session.
-type handedOut struct {
+// issuedSession is what readers saw of one session.
+type issuedSession struct {
 	number int       // in the order of the exchanges
 	ends   time.Time // the last end of a lease on it
 }
@@ -44,14 +44,14 @@ func TestStoryWarmRole(t *testing.T) {
 			starts = append(starts, time.Now())
 		}
 	})
-	m := lending(t, ownVault(t), w, field("share_session", true))
+	m := issuing(t, ownVault(t), w, field("share_session", true))
 	began := time.Now()
 	cold := m.token(t, "")
 	if took := time.Since(began); took < exchange {
 		t.Errorf("the cold read took %s, want the exchange's %s", took, exchange)
 	}
 
-	sessions := map[string]*handedOut{}
+	sessions := map[string]*issuedSession{}
 	held, rounds, idle := make([]*api.Secret, workers), make([]int, workers), make([]time.Time, workers)
 	use := func(reader int, lease *api.Secret) error {
 		received := time.Now()
@@ -74,12 +74,12 @@ func TestStoryWarmRole(t *testing.T) {
 			return err
 		}
 		if ends.After(end.Add(time.Second)) {
-			return fmt.Errorf("the lease ends at %s, its session at %s", ends, end)
+			return fmt.Errorf("the lease expires at %s, its session at %s", ends, end)
 		}
 		mu.Lock()
 		s := sessions[token]
 		if s == nil {
-			s = &handedOut{number: len(sessions)}
+			s = &issuedSession{number: len(sessions)}
 			sessions[token] = s
 		}
 		if ends.After(s.ends) {

@@ -15,31 +15,8 @@ import (
 // maxPageLines is the longest a page may be: a longer one has two subjects.
 const maxPageLines = 250
 
-// foreignWords are what reads as translated, and what Vault's documentation says instead.
-var foreignWords = []struct {
-	pattern *regexp.Regexp
-	instead string
-}{
-	{regexp.MustCompile(`(?i)\b(lend|lends|lent|lending|borrow\w*|hand(s|ed|ing)? out)\b`), "issue, an issued session"},
-	{regexp.MustCompile(`(?i)\bthe life of\b`), "lifetime, TTL"},
-	{regexp.MustCompile(`(?i)\b(certificates?|leases?) (that |which )?(ends?|has ended|have ended)\b`), "expires, expired"},
-	{regexp.MustCompile(`(?i)\bmakes? (a|an|the|another) (new |signing |RSA )*key\b`), "generate, create"},
-	{regexp.MustCompile(`(?i)\bwho(ever)? may\b`), "anyone who can"},
-	{regexp.MustCompile("(?i)leaves? out, `?config`? gives?\\b"), "unset role fields inherit from config"},
-	{regexp.MustCompile(`(?i)\bputs? (the|a) defaults? back\b`), "resets the field to its default"},
-	{regexp.MustCompile(`(?i)\bis cut to\b`), "is capped at"},
-	{regexp.MustCompile(`(?i)\b(parked|put off|kept to be tried again)\b`), "logout pending, will retry"},
-	{regexp.MustCompile(`(?i)\btaken back\b`), "released"},
-	{regexp.MustCompile(`(?i)\bwhoever leases\b`), "regardless of its leases"},
-	{regexp.MustCompile(`(?i)\b(known to be down|forgiven)\b`), "marked unavailable, retried"},
-	{regexp.MustCompile(`(?i)\bcan be gone back to\b`), "so you can roll back"},
-	{regexp.MustCompile(`(?i)\bnot at Workfront yet\b`), "not registered in Workfront yet"},
-	{regexp.MustCompile(`(?i)\bended by some(one|body) else\b`), "logged out outside Vault"},
-	{regexp.MustCompile(`(?i)\bmain story\b`), "core workflow"},
-}
-
-// lintDocs checks what people read in the tree at root: words, links with their anchors, the length of pages, and that the
-// functions and tests exist that pages name.
+// lintDocs checks what people read in the tree at root: words, also those of comments and strings in Go, links with their
+// anchors, the length of pages, and that the functions and tests exist that pages name.
 func lintDocs(root string) error {
 	l := docsLint{root: root, anchors: make(map[string]map[string]bool)}
 	tests, err := l.testNames()
@@ -50,9 +27,14 @@ func lintDocs(root string) error {
 		if strings.Contains(path, "CHANGELOG") {
 			return
 		}
-		l.words(path, text)
-		if filepath.Ext(path) == ".md" {
+		switch filepath.Ext(path) {
+		case ".go":
+			l.goWords(path, text)
+		case ".md":
 			l.page(path, text, tests)
+			fallthrough
+		default:
+			l.words(path, 1, text)
 		}
 	})
 	return errors.Join(append(l.faults, err)...)
@@ -68,7 +50,7 @@ func (l *docsLint) fault(path string, line int, format string, args ...any) {
 	l.faults = append(l.faults, fmt.Errorf("%s:%d: %s", path, line, fmt.Sprintf(format, args...)))
 }
 
-// walk visits the pages and the examples.
+// walk visits the pages, the examples and the Go files.
 func (l *docsLint) walk(visit func(path, text string)) error {
 	skipped := []string{".git", "bin", "node_modules", "testdata"}
 	return filepath.WalkDir(l.root, func(path string, d fs.DirEntry, err error) error {
@@ -86,7 +68,7 @@ func (l *docsLint) walk(visit func(path, text string)) error {
 			return nil
 		}
 		example := strings.HasPrefix(rel, "examples"+string(filepath.Separator)) && filepath.Base(rel) != "package-lock.json"
-		if filepath.Ext(rel) != ".md" && !example {
+		if ext := filepath.Ext(rel); ext != ".md" && ext != ".go" && !example {
 			return nil
 		}
 		text, err := os.ReadFile(path)
@@ -95,16 +77,6 @@ func (l *docsLint) walk(visit func(path, text string)) error {
 		}
 		return err
 	})
-}
-
-func (l *docsLint) words(path, text string) {
-	for i, line := range strings.Split(text, "\n") {
-		for _, w := range foreignWords {
-			if found := w.pattern.FindString(line); found != "" {
-				l.fault(path, i+1, "%q: write %s", found, w.instead)
-			}
-		}
-	}
 }
 
 var (

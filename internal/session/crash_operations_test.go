@@ -11,7 +11,7 @@ import (
 	"vault-plugin-secrets-workfront/internal/workfronttest"
 )
 
-// newSameSessionFixture is a fixture whose Workfront hands out the same session as long as it lives.
+// newSameSessionFixture is a fixture whose Workfront returns the same session as long as it lives.
 func newSameSessionFixture(t *testing.T) *fixture {
 	t.Helper()
 	f := newFixtureWithTTL(t, 4*time.Hour)
@@ -102,8 +102,8 @@ func try(ctx context.Context, f *fixture, s logical.Storage, _ *books) error {
 	return err
 }
 
-// stray prepares a session that could be neither stored nor logged out.
-func stray(f *fixture, b *books) {
+// owedSession prepares a session that could be neither stored nor logged out.
+func owedSession(f *fixture, b *books) {
 	f.logoutsFail()
 	f.storage.writesLeft.Store(0)
 	_ = read(f.t.Context(), f, f.storage, b)
@@ -111,17 +111,17 @@ func stray(f *fixture, b *books) {
 	f.clock.Advance(time.Minute)
 }
 
-func parked(f *fixture, _ *books) { f.park() }
+func pendingLogout(f *fixture, _ *books) { f.leavePending() }
 
 var operations = []operation{
 	{name: "fresh session", fixture: newFixture, do: read, before: []int{1, 1}, after: []int{1, 1}},
 	{name: "fresh session, logouts fail", fixture: newFixture, prepare: logoutsFail, do: read, before: []int{1, 1}, after: []int{1, 1}},
 	{
-		name: "session handed out again that is leased", fixture: newSameSessionFixture, prepare: inTurn(readOnce, pass(time.Hour)), do: read,
+		name: "session returned again that is leased", fixture: newSameSessionFixture, prepare: inTurn(readOnce, pass(time.Hour)), do: read,
 		before: []int{0, 0, 1, 1}, after: []int{0, 1, 1, 1},
 	},
 	{
-		name: "session handed out again that is parked", fixture: newSameSessionFixture, prepare: inTurn(parked, pass(time.Hour)), do: read,
+		name: "session returned again whose logout is pending", fixture: newSameSessionFixture, prepare: inTurn(pendingLogout, pass(time.Hour)), do: read,
 		before: []int{0, 0, 0, 1, 1}, after: []int{0, 0, 1, 1, 1},
 	},
 
@@ -157,7 +157,7 @@ var operations = []operation{
 		before: []int{1, 1, 1, 0, 0, 0}, after: []int{1, 1, 1, 0, 0, 1},
 	},
 	{
-		name: "replacement of a session ended by someone else", fixture: newSharedFixture,
+		name: "replacement of a session logged out outside Vault", fixture: newSharedFixture,
 		prepare: inTurn(toRevoke(2), func(f *fixture, b *books) { f.server.EndSession(b.revoked[0].Token) }, pass(time.Minute)),
 		do: func(ctx context.Context, f *fixture, s logical.Storage, b *books) error {
 			l, err := f.broker.Issue(ctx, s, f.source)
@@ -174,18 +174,18 @@ var operations = []operation{
 	{name: "revocation of a later lease of many", fixture: newSameSessionFixture, prepare: inTurn(readOnce, toRevoke(1), readOnce), do: revokeOne},
 	{name: "revocation of all leases", fixture: newSameSessionFixture, prepare: toRevoke(3), do: revokeAll},
 	{name: "revocation of all leases of a share", fixture: newSharedFixture, prepare: toRevoke(3), do: revokeAll},
-	{name: "revocation that parks", fixture: newFixture, prepare: inTurn(toRevoke(1), logoutsFail), do: revokeOne},
-	{name: "revocation of all leases that parks", fixture: newSameSessionFixture, prepare: inTurn(toRevoke(3), logoutsFail), do: revokeAll},
-	{name: "revocation of all leases of a share that parks", fixture: newSharedFixture, prepare: inTurn(toRevoke(3), logoutsFail), do: revokeAll},
+	{name: "revocation with a pending logout", fixture: newFixture, prepare: inTurn(toRevoke(1), logoutsFail), do: revokeOne},
+	{name: "revocation of all leases with a pending logout", fixture: newSameSessionFixture, prepare: inTurn(toRevoke(3), logoutsFail), do: revokeAll},
+	{name: "revocation of all leases of a share with a pending logout", fixture: newSharedFixture, prepare: inTurn(toRevoke(3), logoutsFail), do: revokeAll},
 
-	{name: "retry of the parked", fixture: newFixture, prepare: inTurn(parked, pass(time.Minute)), do: maintain},
-	{name: "end of the parked", fixture: newFixture, prepare: inTurn(parked, pass(31*time.Minute)), do: maintain},
+	{name: "retry of a pending logout", fixture: newFixture, prepare: inTurn(pendingLogout, pass(time.Minute)), do: maintain},
+	{name: "end of a pending logout", fixture: newFixture, prepare: inTurn(pendingLogout, pass(31*time.Minute)), do: maintain},
 	{
-		name: "settling of a stray", fixture: newFixture, prepare: inTurn(stray, func(f *fixture, _ *books) { f.server.ClearFaults() }), do: maintain,
+		name: "settling of an owed logout", fixture: newFixture, prepare: inTurn(owedSession, func(f *fixture, _ *books) { f.server.ClearFaults() }), do: maintain,
 		before: []int{1, 1, 0, 0}, after: []int{1, 1, 0, 0},
 	},
 	{
-		name: "settling of a stray that parks", fixture: newFixture, prepare: stray, do: maintain,
+		name: "settling of an owed logout that is pending then", fixture: newFixture, prepare: owedSession, do: maintain,
 		before: []int{1, 1, 1, 1, 1}, after: []int{1, 1, 1, 1, 0},
 	},
 	{name: "end of leased sessions", fixture: newFixture, prepare: inTurn(toRevoke(2), pass(45*time.Minute)), do: maintain},
@@ -197,10 +197,10 @@ var operations = []operation{
 	}, prepare: inTurn(toRevoke(1), pass(45*time.Minute)), do: maintain},
 
 	{name: "termination", fixture: newSharedFixture, prepare: toRevoke(3), do: terminate, repeats: true},
-	{name: "termination that parks", fixture: newSharedFixture, prepare: inTurn(toRevoke(3), logoutsFail), do: terminate, repeats: true},
+	{name: "termination with a pending logout", fixture: newSharedFixture, prepare: inTurn(toRevoke(3), logoutsFail), do: terminate, repeats: true},
 	{name: "end of sharing, leased", fixture: newSharedFixture, prepare: readOnce, do: retire, repeats: true},
 	{name: "end of sharing, unleased", fixture: newSharedFixture, prepare: unleased, do: retire, repeats: true},
-	{name: "end of sharing, unleased, parks", fixture: newSharedFixture, prepare: inTurn(unleased, logoutsFail), do: retire, repeats: true},
+	{name: "end of sharing, unleased, with a pending logout", fixture: newSharedFixture, prepare: inTurn(unleased, logoutsFail), do: retire, repeats: true},
 	{
 		name: "trial whose logout is pending", fixture: newFixture, prepare: logoutsFail, do: try,
 		before: []int{1, 1, 1}, after: []int{1, 1, 0},

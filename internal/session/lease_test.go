@@ -56,7 +56,7 @@ func TestEndOfSession(t *testing.T) {
 		{"stated, past: not called", "1800", life, false, 0, ""},
 		{"stated, past and broken: not called", "1800", life, true, 0, ""},
 		{"assumed, before", workfronttest.OmitExpiresIn, life - time.Second, false, 1, ""},
-		{"assumed, before and broken: parked", workfronttest.OmitExpiresIn, life - time.Second, true, 1, ledger.StateLogoutPending},
+		{"assumed, before and broken: pending", workfronttest.OmitExpiresIn, life - time.Second, true, 1, ledger.StateLogoutPending},
 		{"assumed, past: one attempt", workfronttest.OmitExpiresIn, life, false, 1, ""},
 		{"assumed, past and broken: its failure is no error", workfronttest.OmitExpiresIn, life, true, 1, ""},
 		{"zero is no statement", "0", life, true, 1, ""},
@@ -82,7 +82,7 @@ func TestEndOfSession(t *testing.T) {
 	}
 }
 
-func TestSessionTooShortIsNotLentOut(t *testing.T) {
+func TestSessionTooShortIsNotIssued(t *testing.T) {
 	f := newFixture(t)
 	f.behave(func(b *workfronttest.Behaviour) { b.ExpiresIn = pointer("1.9") })
 	_, err := f.broker.Issue(t.Context(), f.storage, f.source)
@@ -135,7 +135,7 @@ func TestSameSessionLivesUntilItsLastLease(t *testing.T) {
 				f.behave(func(b *workfronttest.Behaviour) { b.SameSession = true })
 				leases := []*session.Lease{f.issue(), f.issue(), f.issue()}
 				if leases[0].SessionID != leases[2].SessionID {
-					t.Fatal("the stand-in did not hand out the same session")
+					t.Fatal("the stand-in did not return the same session")
 				}
 				for i, n := range order {
 					if restart {

@@ -40,7 +40,7 @@ func (b *Broker) checkAlive(
 	h, err := b.hold(ctx, l, id)
 	if err == nil {
 		defer b.letGo(h)
-		if h.session == nil || h.session.State != ledger.StateActive { // its last lease has ended it meanwhile
+		if h.session == nil || h.session.State != ledger.StateActive { // logged out meanwhile, with its last lease
 			b.setEnding(h, notEnding)
 			return
 		}

@@ -10,7 +10,7 @@ import (
 )
 
 // errLoggedOut says that an exchange brought a session that was logged out while the exchange was under way: Workfront may
-// hand out the same session twice, and the answer was overtaken.
+// return the same session twice, and the answer was overtaken.
 var errLoggedOut = errors.New("the session was logged out meanwhile")
 
 // logoutLog remembers which sessions were, or may have been, logged out, for as long as an exchange is under way that began

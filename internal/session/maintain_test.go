@@ -11,8 +11,8 @@ import (
 	"vault-plugin-secrets-workfront/internal/workfronttest"
 )
 
-// park issues a lease and releases it while Workfront does not log out.
-func (f *fixture) park() *session.Lease {
+// leavePending issues a lease and releases it while Workfront does not log out.
+func (f *fixture) leavePending() *session.Lease {
 	f.t.Helper()
 	lease := f.issue()
 	remove := f.server.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointLogout, Status: 500})
@@ -22,7 +22,7 @@ func (f *fixture) park() *session.Lease {
 	return lease
 }
 
-func TestLogoutThatDoesNotSucceedIsParked(t *testing.T) {
+func TestLogoutThatDoesNotSucceedIsPending(t *testing.T) {
 	answer := func(status int, body string) func(*fixture) {
 		return func(f *fixture) {
 			f.server.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointLogout, Status: status, Body: body})
@@ -65,7 +65,7 @@ func TestLogoutThatDoesNotSucceedIsParked(t *testing.T) {
 				t.Fatal(err)
 			}
 			f.clock.Advance(time.Minute)
-			f.broker = f.newBroker() // what is parked survives a restart
+			f.broker = f.newBroker() // a pending logout survives a restart
 			f.maintain()
 			f.wantAlive(lease, false)
 			f.wantEmptyLedger()
@@ -73,7 +73,7 @@ func TestLogoutThatDoesNotSucceedIsParked(t *testing.T) {
 	}
 }
 
-func TestKnownOutageParksAtOnce(t *testing.T) {
+func TestKnownOutageLeavesPendingAtOnce(t *testing.T) {
 	f := newFixture(t)
 	first, second, third := f.issue(), f.issue(), f.issue()
 	f.server.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointLogout, Status: 500})
@@ -132,7 +132,7 @@ func TestLongOutageIsTriedLessOften(t *testing.T) {
 	tried("15s after its first", func() { f.release(f.issue()) })
 }
 
-// An outage parks thousands of sessions. The log says so in a few lines, with the cause and the sum.
+// An outage leaves thousands of logouts pending. The log says so in a few lines, with the cause and the sum.
 func TestLogOfAnOutageIsShort(t *testing.T) {
 	f := newFixture(t)
 	var log logBuffer
@@ -182,7 +182,7 @@ func TestSessionPastItsAssumedEndIsNotDroppedUntried(t *testing.T) {
 	f.wantEmptyLedger()
 }
 
-func TestParkedSessionIsGivenUp(t *testing.T) {
+func TestPendingLogoutIsGivenUp(t *testing.T) {
 	tests := []struct {
 		name      string
 		expiresIn string
@@ -200,7 +200,7 @@ func TestParkedSessionIsGivenUp(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			f := newFixture(t)
 			f.behave(func(b *workfronttest.Behaviour) { b.ExpiresIn = pointer(tt.expiresIn) })
-			lease := f.park()
+			lease := f.leavePending()
 			f.server.Suspend()
 			f.clock.Advance(tt.after)
 			f.maintain()
@@ -213,18 +213,18 @@ func TestParkedSessionIsGivenUp(t *testing.T) {
 	}
 }
 
-func TestParkedSessionHandedOutAgainIsLive(t *testing.T) {
+func TestPendingSessionReturnedAgainIsLive(t *testing.T) {
 	f := newFixture(t)
 	f.behave(func(b *workfronttest.Behaviour) { b.SameSession = true })
-	parked := f.park()
+	pending := f.leavePending()
 	again := f.issue()
-	if again.SessionID != parked.SessionID {
-		t.Fatal("the stand-in did not hand out the same session")
+	if again.SessionID != pending.SessionID {
+		t.Fatal("the stand-in did not return the same session")
 	}
 	f.wantState(again, ledger.StateActive)
 	f.clock.Advance(time.Minute)
 	f.maintain()
-	f.release(parked) // its lease has gone before
+	f.release(pending) // its lease has gone before
 	f.wantAlive(again, true)
 	f.release(again)
 	f.wantAlive(again, false)
@@ -268,7 +268,7 @@ func TestMaintainDropsIndexEntriesThatLeadNowhere(t *testing.T) {
 	f.storage.put(t, "expiry/1/"+lease.SessionID, "{}") // from a session whose end was moved
 	f.storage.put(t, "expiry/1/0123456789abcdef", "{}") // from a crash before the session was written
 	f.storage.put(t, "expiry/odd/0123456789abcdef", "{}")
-	f.storage.put(t, "parked/"+lease.SessionID, "{}") // from a session that was handed out again
+	f.storage.put(t, "parked/"+lease.SessionID, "{}") // from a session that was returned again
 	f.storage.put(t, "parked/0123456789abcdef", "{}")
 	f.maintain()
 	f.wantState(lease, ledger.StateActive)
@@ -297,7 +297,7 @@ func TestMaintainDoesNotReadWhatLives(t *testing.T) {
 
 func TestMaintainOnAStandbyDoesNothing(t *testing.T) {
 	f := newFixture(t)
-	f.park()
+	f.leavePending()
 	calls := f.server.Stats().Logouts
 	f.storage.readOnly.Store(true)
 	f.clock.Advance(time.Minute)
@@ -322,7 +322,7 @@ func TestMaintainReportsStorageFaults(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			f := newFixture(t)
-			f.park()
+			f.leavePending()
 			f.clock.Advance(time.Minute)
 			tt.fail(f.storage)
 			if err := f.broker.Maintain(t.Context(), f.storage); err == nil {

@@ -118,7 +118,7 @@ func TestHosts(t *testing.T) {
 // A count reads no session, so one whose entry is damaged stops nothing.
 func TestCount(t *testing.T) {
 	f := newFixture(t)
-	f.park()
+	f.leavePending()
 	f.clock.Advance(time.Minute)
 	f.issue()
 	f.storage.put(t, "session/"+f.issue().SessionID, damagedEntry)

@@ -76,7 +76,7 @@ func (f *fixture) recover() {
 	f.maintain()
 }
 
-func TestStrayOutlivesMaintenanceThatFails(t *testing.T) {
+func TestOwedLogoutOutlivesMaintenanceThatFails(t *testing.T) {
 	f := newFixture(t)
 	f.logoutsFail()
 	f.storage.writesLeft.Store(0)
@@ -100,16 +100,16 @@ func TestStrayOutlivesMaintenanceThatFails(t *testing.T) {
 	}
 }
 
-func TestStrayThatIsParkedEndsLikeOthers(t *testing.T) {
+func TestOwedLogoutThatIsPendingEndsLikeOthers(t *testing.T) {
 	f := newFixture(t)
 	f.behave(func(b *workfronttest.Behaviour) { b.SameSession = true })
 	f.logoutsFail()
 	f.storage.writesLeft.Store(0)
 	_, _ = f.broker.Issue(t.Context(), f.storage, f.source)
 	f.storage.heal()
-	f.maintain() // parks it
+	f.maintain() // its logout is pending then
 	f.server.ClearFaults()
-	again := f.issue() // Workfront hands it out again
+	again := f.issue() // Workfront returns it again
 	f.wantState(again, ledger.StateActive)
 	f.clock.Advance(3 * time.Hour)
 	f.maintain()
@@ -117,7 +117,7 @@ func TestStrayThatIsParkedEndsLikeOthers(t *testing.T) {
 }
 
 // Nobody has the lease that storage took and reported as failed; the shared session must not live on for it.
-func TestLeaseThatWasNotHandedOutIsTakenBackLater(t *testing.T) {
+func TestUndeliveredLeaseIsReleasedLater(t *testing.T) {
 	f := newSharedFixture(t)
 	lease := f.issue()
 	broken := &hookStorage{
@@ -138,16 +138,16 @@ func TestLeaseThatWasNotHandedOutIsTakenBackLater(t *testing.T) {
 	f.wantNothingLeft()
 }
 
-func TestTrialOfAParkedSession(t *testing.T) {
+func TestTrialOfASessionWithPendingLogout(t *testing.T) {
 	f := newFixture(t)
 	f.behave(func(b *workfronttest.Behaviour) { b.SameSession = true })
-	f.park()
+	f.leavePending()
 	trial, err := f.broker.Try(t.Context(), f.source)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if inUse, err := trial.End(t.Context(), f.storage); inUse || err != nil {
-		t.Errorf("got in use %t, %v; want false: nobody leases a parked session", inUse, err)
+		t.Errorf("got in use %t, %v; want false: nobody leases a session with a pending logout", inUse, err)
 	}
 	f.wantNothingLeft()
 }
@@ -181,7 +181,7 @@ func TestUnloadingWaitsForATrial(t *testing.T) {
 func TestOneDamagedRecordDoesNotStarveTheOthers(t *testing.T) {
 	f := newFixture(t)
 	log := f.logged()
-	lease := f.park()
+	lease := f.leavePending()
 	f.storage.put(t, "session/damaged", "no json")
 	f.storage.put(t, "parked/damaged", "{}")
 	f.clock.Advance(time.Minute)
@@ -196,7 +196,7 @@ func TestTerminate(t *testing.T) {
 	t.Run("tries even where a logout has just failed", func(t *testing.T) {
 		f := newFixture(t)
 		lease := f.issue()
-		f.park()
+		f.leavePending()
 		if _, err := f.broker.Terminate(t.Context(), f.storage, lease.SessionID); err != nil {
 			t.Error(err)
 		}

@@ -109,7 +109,7 @@ func TestLogoutHasATimeLimit(t *testing.T) {
 // A leader is replaced in the midst of maintenance.
 func TestMaintenanceThatIsOvertakenLogsNothingOut(t *testing.T) {
 	f := newFixture(t)
-	lease := f.park()
+	lease := f.leavePending()
 	tried := f.server.Stats().Logouts
 	f.clock.Advance(time.Minute)
 	frozen := &hookStorage{Storage: f.storage, before: func(op, key string) error {

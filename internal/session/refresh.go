@@ -249,7 +249,7 @@ func (b *Broker) makeCurrent(s *share, r *refresh, h *handle, checkedAt time.Tim
 	return true
 }
 
-// endReplaced ends a session that was replaced, if no one leases it. Else its last lease ends it. After an error,
+// endReplaced ends a session that was replaced, if no one leases it. Else it ends with its last lease. After an error,
 // maintenance tries again: nothing in storage leads to the session any more, but the index of its expiry.
 func (b *Broker) endReplaced(ctx context.Context, l ledger.Ledger, id string) error {
 	h, err := b.hold(ctx, l, id)

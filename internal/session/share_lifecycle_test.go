@@ -31,7 +31,7 @@ func TestCheckOfASessionThatIsNoLongerWanted(t *testing.T) {
 		meanwhile func(f *fixture)
 		alive     int
 	}{
-		{"its last lease ends", func(*fixture) {}, 0},
+		{"its last lease is released", func(*fixture) {}, 0},
 		{"its role is deleted", func(f *fixture) {
 			if err := f.broker.Unshare(f.t.Context(), f.storage, f.source.Role); err != nil {
 				f.t.Fatal(err)
@@ -73,7 +73,7 @@ func TestRefreshThatBringsTheSameSessionIsNotRepeatedAtEveryRead(t *testing.T) {
 	f.wantExchanges(2)
 }
 
-func TestSlowStorageDoesNotLendOutTheLastMoment(t *testing.T) {
+func TestSlowStorageDoesNotIssueTheLastMoment(t *testing.T) {
 	f := newSharedFixture(t)
 	f.issue()
 	f.clock.Advance(30*time.Minute - 3*time.Second)
@@ -85,7 +85,7 @@ func TestSlowStorageDoesNotLendOutTheLastMoment(t *testing.T) {
 		return nil
 	}}
 	if lease, err := f.broker.Issue(t.Context(), slow, f.source); err == nil {
-		t.Errorf("lent out with %s left, want an error", lease.ExpiresAt.Sub(f.clock.Now()))
+		t.Errorf("issued with %s left, want an error", lease.ExpiresAt.Sub(f.clock.Now()))
 	}
 }
 
@@ -217,8 +217,8 @@ func TestEarlierStatementCountsForEveryRole(t *testing.T) {
 	}
 }
 
-// The logout was carried out, and what should have followed was not: the session must not be handed out again.
-func TestSessionIsNotHandedOutAfterItsLogout(t *testing.T) {
+// The logout was carried out, and what should have followed was not: the session must not be issued again.
+func TestSessionIsNotIssuedAfterItsLogout(t *testing.T) {
 	t.Run("storage fails", func(t *testing.T) {
 		f := newSharedFixture(t)
 		lease := f.issue()
@@ -312,7 +312,7 @@ func TestSessionThatIsLoggedOutDuringAnExchange(t *testing.T) {
 		ends   func(f *fixture)
 	}{
 		{"its lease is revoked", func(f *fixture) { first = f.issue() }, func(f *fixture) { f.release(first) }},
-		{"it was parked", func(f *fixture) { f.park() }, func(f *fixture) {
+		{"its logout is pending", func(f *fixture) { f.leavePending() }, func(f *fixture) {
 			f.clock.Advance(time.Minute)
 			f.maintain()
 		}},
@@ -348,8 +348,8 @@ func TestSessionThatIsLoggedOutDuringAnExchange(t *testing.T) {
 				f.behave(func(b *workfronttest.Behaviour) { b.SameSession = true })
 				first = nil
 				tt.before(f)
-				handedOut := func() int { return f.server.Stats().Started + f.server.Stats().Reissued }
-				before := handedOut()
+				returned := func() int { return f.server.Stats().Started + f.server.Stats().Reissued }
+				before := returned()
 				source := f.source
 				if shared {
 					source.Role, source.Shared, source.KeyFingerprint = "r", true, "made from this"
@@ -363,7 +363,7 @@ func TestSessionThatIsLoggedOutDuringAnExchange(t *testing.T) {
 					}
 					leases <- lease
 				}()
-				eventually(t, "the session is handed out again", func() bool { return handedOut() > before })
+				eventually(t, "the session is issued again", func() bool { return returned() > before })
 				tt.ends(f)
 				if alive := f.server.Stats().Alive; alive != 0 {
 					t.Errorf("sessions alive: got %d, want it to be logged out", alive)

@@ -176,7 +176,7 @@ func TestReplacementIsFetchedInTheBackground(t *testing.T) {
 	}
 	resume()
 	var next *session.Lease
-	eventually(t, "the replacement is handed out", func() bool {
+	eventually(t, "the replacement is issued", func() bool {
 		next = f.issue()
 		return next.SessionID != first.SessionID
 	})
@@ -205,7 +205,7 @@ func TestOutageIsSurvivedWhileTheSessionLives(t *testing.T) {
 		t.Fatal(err)
 	}
 	if l := f.issue(); l.SessionID == first.SessionID {
-		t.Error("a session at its end was handed out")
+		t.Error("a session at its end was issued")
 	}
 }
 
@@ -239,7 +239,7 @@ func TestReplacedWhenItsSourceChanges(t *testing.T) {
 	f.source.KeyFingerprint = "made from that"
 	second := f.issue()
 	if first.SessionID == second.SessionID {
-		t.Error("a session made from other settings was handed out")
+		t.Error("a session made from other settings was issued")
 	}
 	f.wantAlive(first, true) // it has a lease
 	f.release(first)
@@ -431,7 +431,7 @@ func TestInvalidateDropsWhatMemoryHolds(t *testing.T) {
 	f.broker.Invalidate("current/roles/" + f.source.Role)
 	next := f.issue()
 	if next.SessionID == first.SessionID {
-		t.Error("a session that another node ended was handed out")
+		t.Error("a session that another node ended was issued")
 	}
 	f.release(second)
 	f.wantAlive(next, true)
@@ -445,7 +445,7 @@ func TestSameSessionInTwoRoles(t *testing.T) {
 	f.source.Role, f.source.KeyFingerprint = "s", "made from that"
 	b := f.issue()
 	if a.SessionID != b.SessionID {
-		t.Fatal("the stand-in did not hand out the same session")
+		t.Fatal("the stand-in did not return the same session")
 	}
 	f.issue()
 	f.wantExchanges(2)
@@ -469,7 +469,7 @@ func TestNextReaderDoesNotWaitForALogout(t *testing.T) {
 	<-entered
 	next := f.issue()
 	if next.SessionID == first.SessionID {
-		t.Error("a session that is being logged out was handed out")
+		t.Error("a session that is being logged out was issued")
 	}
 	resume()
 	if err := <-released; err != nil {

@@ -50,7 +50,7 @@ func TestCloseTriesOnceMore(t *testing.T) {
 		t.Run(fmt.Sprintf("disabling %t", disabling), func(t *testing.T) {
 			f := newFixture(t)
 			log := f.logged()
-			lease := f.park()
+			lease := f.leavePending()
 			f.clock.Advance(time.Minute)
 			f.broker.Close(t.Context(), f.storage, disabling)
 			f.wantAlive(lease, false)
@@ -67,7 +67,7 @@ func TestCloseDuringAnOutage(t *testing.T) {
 	for _, disabling := range []bool{false, true} {
 		t.Run(fmt.Sprintf("disabling %t", disabling), func(t *testing.T) {
 			f := newFixture(t)
-			f.park() // a moment ago it was down
+			f.leavePending() // a moment ago it was down
 			before := f.server.Stats().Logouts
 			f.broker.Close(t.Context(), f.storage, disabling)
 			if tried := f.server.Stats().Logouts > before; tried != disabling {
@@ -77,27 +77,27 @@ func TestCloseDuringAnOutage(t *testing.T) {
 	}
 }
 
-// The last words count whatever may be alive: what is leased, shared and not leased, or parked.
+// The last words count whatever may be alive: what is leased, shared and not leased, or pending.
 func TestLastWords(t *testing.T) {
 	f := newSharedFixture(t)
 	log := f.logged()
 	leased := f.unleasedReplacement()
 	f.source.Shared = false
-	parked := f.issue()
+	pending := f.issue()
 	f.server.Suspend()
-	f.release(parked)
+	f.release(pending)
 	f.broker.Close(t.Context(), f.storage, false)
 	if line := lineWith(log, disabled); line != "" {
 		t.Errorf("the mount is not being disabled, but the log says %s", line)
 	}
 	f.broker.Close(t.Context(), f.storage, true)
 	line := lineWith(log, disabled)
-	for _, want := range []string{"[WARN]", "sessions=3", "until=" + bucketEnd(parked.ExpiresAt)} {
+	for _, want := range []string{"[WARN]", "sessions=3", "until=" + bucketEnd(pending.ExpiresAt)} {
 		if !strings.Contains(line, want) {
 			t.Errorf("the last words hold no %q: %s", want, line)
 		}
 	}
-	for _, lease := range []*session.Lease{leased, parked} {
+	for _, lease := range []*session.Lease{leased, pending} {
 		if containsAny(log.String(), lease.Token) {
 			t.Error("the log holds a session")
 		}
@@ -134,7 +134,7 @@ func TestTaintedMountLogsOutEverySession(t *testing.T) {
 	f.wantNothingLeft()
 }
 
-func TestStraysAreNotForgottenInSilence(t *testing.T) {
+func TestOwedSessionsAreNotForgottenInSilence(t *testing.T) {
 	for disabling, want := range map[bool]string{false: forgotten, true: disabled} {
 		t.Run(fmt.Sprintf("disabling %t", disabling), func(t *testing.T) {
 			f := newFixture(t)
@@ -144,7 +144,7 @@ func TestStraysAreNotForgottenInSilence(t *testing.T) {
 			_, _ = f.broker.Issue(t.Context(), f.storage, f.source)
 			f.broker.Close(t.Context(), f.storage, disabling)
 			if line := lineWith(log, want); !strings.Contains(line, "[WARN]") || !strings.Contains(line, "sessions=1") {
-				t.Errorf("the log says %q of the stray", line)
+				t.Errorf("the log says %q of the session", line)
 			}
 		})
 	}
@@ -205,12 +205,12 @@ func TestRetireCanBeRepeated(t *testing.T) {
 	f.wantNothingLeft()
 }
 
-// Closing ends in time however much is parked, and the last words read none of it.
-func TestCloseIsBriefHoweverMuchIsParked(t *testing.T) {
+// Closing ends in time however many logouts are pending, and the last words read none of it.
+func TestCloseIsBriefHoweverMuchIsPending(t *testing.T) {
 	f := newFixture(t)
 	log := f.logged()
-	const parked = 1000
-	for i := range parked {
+	const pending = 1000
+	for i := range pending {
 		f.storage.put(t, fmt.Sprintf("parked/%d", i), "{}")
 		f.storage.put(t, fmt.Sprintf("session/%d", i), "{}")
 	}
@@ -220,10 +220,10 @@ func TestCloseIsBriefHoweverMuchIsParked(t *testing.T) {
 	if took := time.Since(began); took > 10*time.Second {
 		t.Errorf("closing took %s, want 10 s at most", took)
 	}
-	if n := stuck.reads.Load(); n >= parked {
+	if n := stuck.reads.Load(); n >= pending {
 		t.Errorf("%d sessions were read, want a few", n)
 	}
-	if line := lineWith(log, disabled); !strings.Contains(line, fmt.Sprintf("sessions=%d", parked)) {
+	if line := lineWith(log, disabled); !strings.Contains(line, fmt.Sprintf("sessions=%d", pending)) {
 		t.Errorf("the last words are %q", line)
 	}
 }

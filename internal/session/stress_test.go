@@ -21,7 +21,7 @@ var stressSeed = flag.Uint64("stress.seed", 0, "the only seed of TestStress; 0 m
 // mix says what happens besides reading and revoking.
 type mix struct {
 	name        string
-	sameSession bool // Workfront hands out the same session as long as it lives
+	sameSession bool // Workfront returns the same session as long as it lives
 	storage     bool // storage fails
 	logouts     bool // logouts fail
 	clock       bool // time passes
@@ -42,7 +42,7 @@ var mixes = []mix{
 	{name: "same session, all but storage", sameSession: true, logouts: true, clock: true, leave: true, terminate: true, change: true},
 	{name: "storage", storage: true, change: true},
 	{name: "storage and logouts", storage: true, logouts: true, clock: true},
-	{name: "ended by someone else", endOther: true, clock: true},
+	{name: "logged out outside Vault", endOther: true, clock: true},
 	{name: "all", sameSession: true, storage: true, logouts: true, clock: true, leave: true, terminate: true, endOther: true, restart: true, change: true},
 }
 
@@ -62,7 +62,7 @@ type stress struct {
 	mu      sync.Mutex
 	leases  []*session.Lease        // that Vault knows
 	unclear map[*session.Lease]bool // a revocation failed: the lease may be gone
-	ended   map[string]bool         // tokens that are logged out whoever leases them
+	ended   map[string]bool         // tokens that are logged out regardless of their leases
 	moves   map[string]int          // how often the settings of a share changed
 }
 
@@ -210,7 +210,7 @@ func (s *stress) read(ctx context.Context, r *rand.Rand) {
 		return
 	}
 	if left := l.ExpiresAt.Sub(s.clock.Now()); left < session.MinLifetime {
-		s.t.Errorf("lent out with %s left", left)
+		s.t.Errorf("issued with %s left", left)
 	}
 	s.put(l)
 }

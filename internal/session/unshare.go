@@ -15,7 +15,7 @@ import (
 const unshareWait = 2 * time.Second
 
 // Unshare ends the session that the readers of a role share, if no one leases it, because nobody will read it any more. Else
-// its last lease ends it. role is empty for the mount's defaults. It returns when that is done or after two seconds, and
+// it ends with its last lease. role is empty for the mount's defaults. It returns when that is done or after two seconds, and
 // then goes on in the background. The error is a failure of storage.
 func (b *Broker) Unshare(ctx context.Context, storage logical.Storage, role string) error {
 	return b.unshareBriefly(ctx, ledger.New(storage), []string{shareName(role)})

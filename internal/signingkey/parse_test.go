@@ -90,7 +90,7 @@ func parsePKCS8(t *testing.T, text string) *rsa.PrivateKey {
 	return key.(*rsa.PrivateKey)
 }
 
-// opensshKey makes a key as ssh-keygen writes it by default, in the shape of the format alone: a file that has the
+// opensshKey generates a key as ssh-keygen writes it by default, in the shape of the format alone: a file that has the
 // magic and nothing readable is all that is looked at.
 func opensshKey() string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "OPENSSH PRIVATE KEY", Bytes: []byte("openssh-key-v1\x00\x00\x00\x00\x04none and so on")}))
@@ -261,7 +261,7 @@ func hugeKey(t *testing.T, bits int) string {
 	}
 }
 
-// The advice must work: what it says to run makes a key that is accepted.
+// The advice must work: what it says to run generates a key that is accepted.
 func TestAdviceForEncryptedKeysWorks(t *testing.T) {
 	file := made(t)
 	for _, name := range []string{"encrypted-pkcs8.key", "encrypted-pkcs1.key"} {

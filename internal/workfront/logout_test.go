@@ -126,8 +126,8 @@ func TestLogoutAnswers(t *testing.T) {
 		{"success as text", twice(`{"data":{"success":"true"}}`), unclear},
 		{"success as a number", twice(`{"data":{"success":1}}`), unclear},
 		{"success in other letters", twice(`{"DATA":{"SUCCESS":true}}`), unclear},
-		{"success that is taken back", twice(`{"data":{"success":true,"success":false}}`), unclear},
-		{"data that is taken back", twice(`{"data":{"success":true},"data":{}}`), unclear},
+		{"success that is withdrawn", twice(`{"data":{"success":true,"success":false}}`), unclear},
+		{"data that is withdrawn", twice(`{"data":{"success":true},"data":{}}`), unclear},
 		{"truncated", twice(done[:20]), unclear},
 		{"no content", []said{get(204, ""), get(204, ""), post(204, ""), post(204, "")}, unclear},
 

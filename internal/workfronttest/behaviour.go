@@ -24,7 +24,7 @@ type Behaviour struct {
 	SameSession bool
 	// CertificateDates refuses a JWT whose key was uploaded in a certificate that is not valid at the time.
 	CertificateDates bool
-	// ClockOffset is how far the server's clock is off, for JWTs and the Date header. The life of sessions does not
+	// ClockOffset is how far the server's clock is off, for JWTs and the Date header. The lifetime of sessions does not
 	// change.
 	ClockOffset time.Duration
 	// LogoutAnswer, if set, is the body of the 200 that answers a logout of a living session, which then is not

@@ -60,7 +60,7 @@ func TestSameSession(t *testing.T) {
 	f.wantStats(Stats{Exchanges: 3, Started: 2, Reissued: 1, Alive: 2})
 	f.call("GET", logoutPath, first)
 	if f.token() == first {
-		t.Error("a dead session was handed out")
+		t.Error("a dead session was issued")
 	}
 	f.clock.Advance(10 * time.Minute)
 	f.token()

@@ -57,7 +57,7 @@ func newAuthority() (*authority, error) {
 	return &authority{key: key, certificate: certificate, pem: string(pem.EncodeToMemory(block))}, nil
 }
 
-// issue makes a key and a certificate for it, self-signed if there is no CA.
+// issue generates a key and a certificate for it, self-signed if there is no CA.
 func issue(template *x509.Certificate, ca *authority) (*ecdsa.PrivateKey, []byte, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

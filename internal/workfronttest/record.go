@@ -83,7 +83,7 @@ func fieldNames(query string) []string {
 	return slices.Sorted(maps.Keys(values))
 }
 
-// EventKind is a point in the life of a request.
+// EventKind is a stage of a request.
 type EventKind string
 
 // The points at which OnEvent's callback is called. Received: nothing was done yet. Answered: an answer, real or

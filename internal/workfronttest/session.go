@@ -16,7 +16,7 @@ type Stats struct {
 	Exchanges int `json:"exchanges"`
 	// Started are the exchanges that started a session.
 	Started int `json:"started"`
-	// Reissued are the exchanges that handed out a session which lived already.
+	// Reissued are the exchanges that returned a session which was alive already.
 	Reissued int `json:"reissued"`
 	// Refused are the exchanges that the stand-in refused by its own rules, not by a fault.
 	Refused int `json:"refused"`
@@ -116,7 +116,7 @@ func (s *Server) endSession(token string, how ending) bool {
 
 // The functions below are called with s.mu held.
 
-// open starts a session, or finds the one to hand out again.
+// open starts a session, or finds the one to return again.
 func (s *Server) open(g grant) *session {
 	now := s.now()
 	if last := s.latest[g]; last != nil && s.behaviour.SameSession {

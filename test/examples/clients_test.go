@@ -180,7 +180,7 @@ func clientReadsAgain(t *testing.T, r *rig, name, token string) {
 	r.waitNoSession(t)
 }
 
-// clientFails: whoever may do nothing any more must not make a program read tokens for ever.
+// clientFails: what is permitted nothing any more must not make a program read tokens for ever.
 func clientFails(t *testing.T, r *rig, name, token string) {
 	before := r.workfront.Stats().Started
 	defer r.workfront.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointAPI, Status: http.StatusUnauthorized})()

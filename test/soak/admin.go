@@ -101,7 +101,7 @@ func (w *worker) rotateKey(ctx context.Context, _ step) {
 	})
 }
 
-// deleteConfig takes config away for a moment. Meanwhile tokens cannot be read, but leases end as ever.
+// deleteConfig takes config away for a moment. Meanwhile tokens cannot be read, but leases expire as ever.
 func (w *worker) deleteConfig(ctx context.Context, s step) {
 	w.asAdmin("delete config", func() {
 		defer w.past.begin(unconfigured, 3*time.Second)()

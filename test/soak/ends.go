@@ -16,7 +16,7 @@ const (
 	wasRefreshed = "shared session, replaced before"
 )
 
-// forget counts a lease that has ended by itself.
+// forget counts a lease that has expired.
 func (w *worker) forget(l *lease) {
 	switch {
 	case w.past.happened(sweep(l.role), l.began, l.until) || w.past.happened(ended(l.session), l.began, l.until):
@@ -39,7 +39,7 @@ func (w *worker) forgetAll() {
 	w.leases = nil
 }
 
-// sharedSessions knows which session each role handed out last.
+// sharedSessions knows which session each role issued last.
 type sharedSessions struct {
 	mu   sync.Mutex
 	last map[string]*lease

@@ -72,7 +72,7 @@ func (k *soak) cutOff(role string, asked time.Time) {
 // answer: if the reader leaves while that is on its way, the lease is known to the plugin alone, and its session stays until
 // its end. Each such session must have a reader that left.
 func (k *soak) endOrphans(ctx context.Context) (orphans int, err error) {
-	// What is still being started or taken back is none.
+	// What is still being started or released is none.
 	err = poll(ctx, 15*time.Second, func() error {
 		if left := k.leased(ctx); len(left) > 0 {
 			return fmt.Errorf("%d sessions are leased", len(left))
@@ -96,7 +96,7 @@ func (k *soak) endOrphans(ctx context.Context) (orphans int, err error) {
 }
 
 // wasMissed finds a reader that left and may have been given a session of that role, and takes it off the list. A shared
-// session may have been started long before, and one that Workfront has handed out again, for another role.
+// session may have been started long before, and one that Workfront has returned again, for another role.
 func (k *soak) wasMissed(role string, started time.Time) bool {
 	again := k.workfront.Stats().Reissued
 	if n := len(k.rounds); n > 0 {

@@ -130,7 +130,7 @@ func poll(ctx context.Context, limit time.Duration, attempt func() error) error 
 	return err
 }
 
-// lease is what a worker was lent.
+// lease is what a worker was issued.
 type lease struct {
 	id, role, session, token string
 	began                    time.Time // when it was asked for
@@ -205,7 +205,7 @@ func (k *soak) excused(l *lease) bool {
 	return now.After(l.until) || k.past.happened(sweep(l.role), l.began, now) || k.past.happened(ended(l.session), l.began, now)
 }
 
-// mustLive keeps a failure if the session of a lease has ended without cause.
+// mustLive keeps a failure if the session of a live lease is dead without cause.
 func (k *soak) mustLive(l *lease, operation string) bool {
 	if k.workfront.SessionAlive(l.token) || k.excused(l) {
 		return true

@@ -61,7 +61,7 @@ type soak struct {
 	keysMade     int
 }
 
-// prepare starts the stand-in and a Vault server with a mount that can lend sessions.
+// prepare starts the stand-in and a Vault server with a mount that can issue sessions.
 func prepare(o options, out io.Writer) (*soak, error) {
 	dir, err := os.MkdirTemp("", "soak-")
 	if err == nil {

@@ -53,7 +53,7 @@ func (k *soak) soak(ctx context.Context) error {
 	return nil
 }
 
-// rest ends all that was lent and waits until nothing of it is left, in Vault, in the plugin and at Workfront.
+// rest ends all that was issued and waits until nothing of it is left, in Vault, in the plugin and at Workfront.
 func (k *soak) rest(ctx context.Context, restarts bool) (r round, err error) {
 	if err := k.leaks(ctx, &r, restarts); err != nil {
 		return r, err
@@ -78,7 +78,7 @@ func (k *soak) rest(ctx context.Context, restarts bool) (r round, err error) {
 	if err := k.renewRoles(ctx); err != nil {
 		return r, err
 	}
-	// The job that logs out what is parked runs once a minute.
+	// The job that retries pending logouts runs once a minute.
 	if err := poll(ctx, 150*time.Second, func() error { return k.ledgerEmpty(ctx) }); err != nil {
 		return r, err
 	}

@@ -159,7 +159,7 @@ func (w *worker) revokePrefix(ctx context.Context, s step) {
 // readerPolicy allows a token to read tokens.
 const readerPolicy = "reader"
 
-// revokeParent reads tokens with a Vault token and revokes that: their leases end with it.
+// revokeParent reads tokens with a Vault token and revokes that: their leases are revoked with it.
 func (w *worker) revokeParent(ctx context.Context, s step) {
 	began := time.Now()
 	created, err := w.root.Auth().Token().CreateWithContext(ctx, &api.TokenCreateRequest{Policies: []string{readerPolicy}, TTL: "10m"})
