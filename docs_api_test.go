@@ -352,16 +352,17 @@ func indented(text json.RawMessage, prefix string) string {
 
 const apiIntroduction = `# API reference
 
-Every path of the plugin, with its parameters, and with samples that were recorded from a real Vault. Paths are relative to
-the mount, here ` + "`workfront/`" + `; ` + "`vault path-help workfront/config`" + ` describes a path on the command line.
+Every path of the plugin, with its parameters, and with samples that were recorded from a real Vault. Paths are
+relative to the mount, here ` + "`workfront/`" + `; ` + "`vault path-help workfront/config`" + ` describes one on the command line.
 
 - ` + "`vault write`" + ` is a POST, ` + "`vault list`" + ` a LIST, ` + "`vault read`" + ` a GET.
-- Durations are whole seconds, ten years at most. They are sent like ` + "`90s`, `15m` or `1h`" + `, or as a number of seconds, and
-  returned as a number of seconds. Times are in UTC (RFC 3339).
-- A field that does not exist is ignored, with a warning: look at ` + "`warnings`" + `. With a warning, a 204 becomes a 200.
-- Vault adds ` + "`request_id`, `auth`, `wrap_info`" + ` and more to each response. The samples leave them out, and show IDs, times,
-  tokens and certificates by placeholders.
-- A path that holds nothing is a 404 without an error text. [Troubleshooting](troubleshooting.md) explains the errors.
+- Durations are whole seconds, ten years at most. They are sent like ` + "`90s`, `15m` or `1h`" + `, or as a number of
+  seconds, and returned as a number of seconds. Times are in UTC (RFC 3339).
+- A field that does not exist is ignored, with a warning: look at ` + "`warnings`" + `. With a warning, a 204 becomes
+  a 200.
+- Vault adds ` + "`request_id`, `auth`, `wrap_info`" + ` and more to each response. The samples leave them out, and show IDs,
+  times, tokens and certificates by placeholders.
+- A path that holds nothing is a 404 without a text. [Errors](errors.md) lists the texts, with what to do about each.
 
 | method | path | what it does |
 |---|---|---|

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -26,7 +27,15 @@ func wantPage(t *testing.T, path, want string) {
 		return
 	}
 	got, err := os.ReadFile(path)
-	if err != nil || string(got) != want {
-		t.Errorf("%s is not up to date (%v); run `make docs`", path, err)
+	if err != nil {
+		t.Errorf("%v; run `make docs`", err)
+		return
+	}
+	is, wanted := strings.Split(string(got), "\n"), strings.Split(want, "\n")
+	for i := range max(len(is), len(wanted)) {
+		if i >= len(is) || i >= len(wanted) || is[i] != wanted[i] {
+			t.Errorf("%s is not up to date from line %d on; run `make docs`. The code says\n%s", path, i+1, strings.Join(wanted[min(i, len(wanted)):], "\n"))
+			return
+		}
 	}
 }
