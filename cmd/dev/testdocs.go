@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -46,29 +47,51 @@ func testDocs(ctx context.Context, names []string) error {
 	if err != nil {
 		return err
 	}
+	return runPages(ctx, which, pages)
+}
+
+// pagesAtATime is how many servers run: they mostly wait.
+const pagesAtATime = 3
+
+// runPages runs the pages, and tells of each when it is done.
+func runPages(ctx context.Context, which server, pages []*runnablePage) error {
 	begun := time.Now()
-	var failures []error
-	ran, unmarked := 0, 0
+	var (
+		mu            sync.Mutex // guards what follows, and the output
+		failures      []error
+		ran, unmarked int
+		running       sync.WaitGroup
+	)
+	turns := make(chan struct{}, pagesAtATime)
 	for _, page := range pages {
 		unmarked += page.unmarked
 		if page.shown() == 0 {
-			if page.unmarked > 0 {
-				fmt.Printf("%-28s  no block is marked, %d are not\n", page.name, page.unmarked)
-			}
 			continue
 		}
-		pageBegun := time.Now()
-		n, err := runPage(ctx, which, page)
-		ran += n
-		failures = append(failures, err)
-		fmt.Printf("%-28s %2d of %2d blocks ran in %.1fs, %d are not marked\n",
-			page.name, n, page.shown(), time.Since(pageBegun).Seconds(), page.unmarked)
+		turns <- struct{}{}
 		if ctx.Err() != nil {
 			break
 		}
+		running.Go(func() {
+			defer func() { <-turns }()
+			pageBegun := time.Now()
+			n, err := runPage(ctx, which, page)
+			mu.Lock()
+			defer mu.Unlock()
+			ran += n
+			failures = append(failures, err)
+			fmt.Printf("%-28s %2d of %2d blocks ran in %.1fs, %d are not marked\n",
+				page.name, n, page.shown(), time.Since(pageBegun).Seconds(), page.unmarked)
+		})
+	}
+	running.Wait()
+	for _, page := range pages {
+		if page.shown() == 0 && page.unmarked > 0 {
+			fmt.Printf("%-28s no block is marked, %d are not\n", page.name, page.unmarked)
+		}
 	}
 	fmt.Printf("%d blocks ran in %.0fs, %d are not marked as runnable\n", ran, time.Since(begun).Seconds(), unmarked)
-	return errors.Join(failures...)
+	return errors.Join(append(failures, ctx.Err())...)
 }
 
 // runPage runs the blocks of a page, and returns how many of those that a reader sees succeeded.
