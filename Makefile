@@ -78,7 +78,7 @@ test-openbao: need-test build ## Run the end-to-end tests in the OpenBao that BA
 	VAULT_BIN= $(DEV) e2e 1.21
 
 .PHONY: bench
-bench: need-test build ## Measure the plugin against lean engines, 15 minutes (QUICK=1, PARTS=..., PROFILE=1)
+bench: need-test build ## Measure the plugin against lean engines, about 20 minutes (QUICK=1, PARTS=..., PROFILE=1)
 	$(DEV) bench
 
 # A run writes bin/bench.json; the one that is published is docs/figures.json.

@@ -127,7 +127,8 @@ func run() error {
 		if err := b.figures.write(*jsonFile, b.goals); err != nil {
 			return err
 		}
-		b.line("(part %s took %s)", p.name, time.Since(begun).Round(time.Second))
+		took := time.Since(begun).Round(time.Second)
+		b.line("(part %s took %s; load average after it %s)", p.name, took, loadAverage())
 	}
 	b.summary()
 	return nil

@@ -103,16 +103,17 @@ func machine() []string {
 		fmt.Sprintf("cores    %d (%s)", runtime.NumCPU(), model),
 		fmt.Sprintf("system   %s/%s, kernel %s", runtime.GOOS, runtime.GOARCH, strings.TrimSpace(string(kernel))),
 		"go       " + runtime.Version(),
-		"busy     " + busy(),
+		fmt.Sprintf("busy     load average %s before the run: above 1, something else is at work here", loadAverage()),
 	}
 }
 
-// busy is how much the machine has had to do besides: the load averages.
-func busy() string {
+// loadAverage is how many processes have wanted a processor, over 1, 5 and 15 minutes. The benchmark itself is among
+// them once it has begun.
+func loadAverage() string {
 	content, err := os.ReadFile("/proc/loadavg")
 	fields := strings.Fields(string(content))
 	if err != nil || len(fields) < 3 {
 		return "unknown"
 	}
-	return fmt.Sprintf("load average %s before the run: above 1, something else is at work here", strings.Join(fields[:3], ", "))
+	return strings.Join(fields[:3], ", ")
 }

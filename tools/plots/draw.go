@@ -125,12 +125,12 @@ func (f *figures) latency() ([]byte, error) {
 	values := make([]plotter.Values, len(parts))
 	var loads []string
 	for _, l := range f.Latency {
-		if l.Post+l.Signature+l.Lean > l.P50 {
+		if l.Post+l.Signature+l.Lean > 1.1*l.P50 {
 			// Of clients that begin all at once, the parts queue as long as the whole does: they do not add up.
 			continue
 		}
 		loads = append(loads, l.Load)
-		rest := l.P50 - l.Post - l.Signature - l.Lean
+		rest := max(0, l.P50-l.Post-l.Signature-l.Lean)
 		for i, v := range []float64{l.Post, l.Signature, l.Lean, rest} {
 			values[i] = append(values[i], v)
 		}
