@@ -140,6 +140,12 @@ func TestReadersLeave(t *testing.T) {
 			// Who comes later shares the failure of the exchange that is under way.
 			_, err := m.readRole(sharedRole)
 			wantError(t, err, http.StatusBadGateway, "did not answer")
+			eventually(t, 10*time.Second, func() error { // else its answer could be taken for delivered
+				if n := w.Stats().CallsUnderWay; n != 0 {
+					return fmt.Errorf("%d calls are under way, want the exchange to be given up", n)
+				}
+				return nil
+			})
 			w.ClearFaults()
 			w.wantCounts(t, 1, 1, 0)
 			m.revoke(t, m.roleToken(t, sharedRole))
