@@ -7,7 +7,7 @@ import (
 	"vault-plugin-secrets-workfront/internal/settings"
 )
 
-// What a role leaves out, config gives.
+// Unset role fields inherit from config.
 func TestRoleOverConfig(t *testing.T) {
 	f := newFixture(t, nil)
 	f.importKey("spare")
