@@ -4,6 +4,7 @@ package test
 
 import (
 	"crypto/tls"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -256,6 +257,12 @@ func (c upstreamFault) try(t *testing.T, role string) {
 		t.Error(err)
 	}
 
+	eventually(t, 10*time.Second, func() error { // who comes earlier shares the failure
+		if n := w.Stats().CallsUnderWay; n != 0 {
+			return fmt.Errorf("%d calls are under way, want the exchange to be given up", n)
+		}
+		return nil
+	})
 	if err := f.mend(); err != nil {
 		t.Fatal(err)
 	}
