@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/base64"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -19,7 +20,6 @@ import (
 
 	"vault-plugin-secrets-workfront/internal/session"
 	"vault-plugin-secrets-workfront/internal/settings"
-	"vault-plugin-secrets-workfront/internal/signingkey"
 	"vault-plugin-secrets-workfront/internal/workfronttest"
 )
 
@@ -259,26 +259,9 @@ func keyErrors(t *testing.T) []errorRow {
 
 // generatesTwice generates a key while another one is being generated.
 func generatesTwice(m *mount, _ *standIn) (*logical.Response, error) {
-	started, finish := make(chan struct{}), make(chan struct{})
-	m.backend.(*backend).settings = settings.New(settings.Options{
-		Now: m.clock.Now,
-		Generate: func(int, signingkey.Certification) (*signingkey.Key, error) {
-			close(started)
-			<-finish
-			return testKey(), nil
-		},
-	})
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_, _ = m.request(opWrite, "keys/first/generate", nil)
-	}()
-	<-started
-	defer func() {
-		close(finish)
-		<-done
-	}()
-	return m.request(opWrite, "keys/second/generate", nil)
+	finish := m.startGenerating()
+	resp, err := m.request(opWrite, "keys/second/generate", nil)
+	return resp, errors.Join(err, finish())
 }
 
 func tokenErrors() []errorRow {

@@ -26,25 +26,33 @@ func TestReadWhileThePluginIsUnloaded(t *testing.T) {
 // One key is generated at a time.
 func TestGenerateWhileAKeyIsGenerated(t *testing.T) {
 	m := newMount(t)
-	started, finish := make(chan struct{}), make(chan struct{})
+	finish := m.startGenerating()
+	m.wantStatus(503, logical.UpdateOperation, "keys/second/generate", nil, "one is at a time", "try again")
+	if err := finish(); err != nil {
+		t.Errorf("first: %v", err)
+	}
+}
+
+// startGenerating generates a key that is not ready until finish is called, which returns the request's error.
+func (m *mount) startGenerating() (finish func() error) {
+	started, ready := make(chan struct{}), make(chan struct{})
 	m.backend.(*backend).settings = settings.New(settings.Options{
 		Now: m.clock.Now,
 		Generate: func(int, signingkey.Certification) (*signingkey.Key, error) {
 			close(started)
-			<-finish
+			<-ready
 			return testKey(), nil
 		},
 	})
-	done := make(chan error)
+	done := make(chan error, 1)
 	go func() {
 		_, err := m.request(logical.UpdateOperation, "keys/first/generate", nil)
 		done <- err
 	}()
 	<-started
-	m.wantStatus(503, logical.UpdateOperation, "keys/second/generate", nil, "one is at a time", "try again")
-	close(finish)
-	if err := <-done; err != nil {
-		t.Errorf("first: %v", err)
+	return func() error {
+		close(ready)
+		return <-done
 	}
 }
 

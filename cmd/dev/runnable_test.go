@@ -35,7 +35,7 @@ func TestParseRunnable(t *testing.T) {
 		},
 		"a page in a page": {"````markdown\n```sh runnable\nx\n```\n````\n```sh runnable\ny\n```\n", "\n\n\n\n\nbegin 6\ny\n", 1, 0, false},
 		"a span of code":   {"`x`\n``y``\n", "", 0, 0, false},
-		"other comments":   {"<!-- TODO -->\n<!-- test\nx\n-->\n", "", 0, 0, false},
+		"other comments":   {"<!-- for the editor -->\n<!-- test\nx\n-->\n", "", 0, 0, false},
 		"no mount":         {"# Page\n<!-- test-docs: no mount -->\n", "", 0, 0, true},
 		"placeholders": {
 			"<!-- test-docs\nSESSION_ID=5\n-->\n```sh runnable\nread s/SESSION_ID id=YOUR_ID $SESSION_ID ${YOUR_ID} YOUR_ID=3 MY_SESSION_ID\n```\n",

@@ -65,8 +65,11 @@ func TestTerraformArguments(t *testing.T) {
 	}
 	module, _ := tfconfig.LoadModule(path("terraform"))
 	top := &hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{
-		{Type: "terraform"}, {Type: "locals"}, {Type: "variable", LabelNames: []string{"name"}},
-		{Type: "output", LabelNames: []string{"name"}}, {Type: "resource", LabelNames: []string{"type", "name"}},
+		{Type: "terraform"},
+		{Type: "locals"},
+		{Type: "variable", LabelNames: []string{"name"}},
+		{Type: "output", LabelNames: []string{"name"}},
+		{Type: "resource", LabelNames: []string{"type", "name"}},
 	}}
 	for _, file := range files {
 		parsed, diagnostics := hclparse.NewParser().ParseHCLFile(file)

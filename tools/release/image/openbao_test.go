@@ -1,3 +1,5 @@
+//go:build e2e
+
 package main
 
 import (
@@ -23,7 +25,7 @@ import (
 func TestOpenBaoTakesTheImage(t *testing.T) {
 	bao := os.Getenv("BAO_BIN")
 	if bao == "" {
-		t.Skip("BAO_BIN names no OpenBao; make release-test runs this with one")
+		t.Fatal("BAO_BIN is not set: set it to the absolute path of an OpenBao binary")
 	}
 	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
 	defer server.Close()
