@@ -340,7 +340,11 @@ func TestManyReadersOfALimitedCustomer(t *testing.T) {
 	t.Logf("80 exchanges by 40 readers: %d requests, %d connections, the slowest took %v", stats.Exchanges, stats.Connections, time.Duration(slowest.Load()))
 	checkCount(t, "sessions", stats.Started, 80)
 	checkCount(t, "requests, none of them refused", stats.Exchanges, 80)
-	if got, most := stats.Connections, 8; got > most {
-		t.Errorf("got %d connections, want %d at most", got, most)
+	if got, most := stats.PeakCalls, 8; got > most {
+		t.Errorf("got %d calls at a time, want %d at most", got, most)
+	}
+	// net/http does not keep a connection whose request it has not seen written within 50 ms, as happens on a busy machine.
+	if got, most := stats.Connections, 40; got > most {
+		t.Errorf("got %d connections for 80 exchanges, want them to be kept", got)
 	}
 }
