@@ -4,15 +4,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashicorp/vault/sdk/logical"
-
 	"vault-plugin-secrets-workfront/internal/ledger"
+	"vault-plugin-secrets-workfront/internal/storagetest"
 )
 
 // A session is found as expired soon after it has expired, and never before.
 func TestExpiryIndexTellsWhenASessionHasExpired(t *testing.T) {
 	const soon = 10 * time.Minute
-	l := ledger.New(&logical.InmemStorage{})
+	l := ledger.New(storagetest.New())
 	s := newSession("token")
 	if err := l.Create(t.Context(), s); err != nil {
 		t.Fatal(err)
