@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"vault-plugin-secrets-workfront/internal/settings"
+	"vault-plugin-secrets-workfront/internal/storagetest"
 )
 
 // expiring returns a Store whose key default has a certificate that expires in ten days, and many roles with keys of
@@ -57,25 +58,23 @@ func TestExpiryWatch(t *testing.T) {
 
 // A fault of storage does not silence the watch for a day, and nobody is told twice because of it.
 func TestExpiryWatchAfterAFault(t *testing.T) {
-	for _, faulty := range []struct{ op, key string }{
-		{"get", "config"}, {"list", "roles/"}, {"get", "roles/k1"}, {"get", "keys/k0"}, {"get", "keys/default"},
+	for _, faulty := range []storagetest.Call{
+		{Op: storagetest.Get, Key: "config"}, {Op: storagetest.List, Key: "roles/"}, {Op: storagetest.Get, Key: "roles/k1"},
+		{Op: storagetest.Get, Key: "keys/k0"}, {Op: storagetest.Get, Key: "keys/default"},
 	} {
-		t.Run(faulty.op+" "+faulty.key, func(t *testing.T) {
+		t.Run(faulty.Key, func(t *testing.T) {
 			f := expiring(t, 2)
-			f.storage.before = func(_ context.Context, op, key string) error {
-				if op == faulty.op && key == faulty.key {
-					return errBroken
-				}
-				return nil
-			}
+			f.storage.Script(storagetest.Rule{
+				On: faulty.Op, Prefix: faulty.Key, Then: storagetest.Fail(storagetest.ErrBroken),
+			})
 			first, err := f.watch()
-			if !errors.Is(err, errBroken) {
-				t.Errorf("got %v, want %v", err, errBroken)
+			if !errors.Is(err, storagetest.ErrBroken) {
+				t.Errorf("got %v, want %v", err, storagetest.ErrBroken)
 			}
-			if name, ofKey := strings.CutPrefix(faulty.key, "keys/"); ofKey && (len(first) != 2 || slices.Contains(first, name)) {
+			if name, ofKey := strings.CutPrefix(faulty.Key, "keys/"); ofKey && (len(first) != 2 || slices.Contains(first, name)) {
 				t.Errorf("told of %v, want the two others", first)
 			}
-			f.storage.before = nil
+			f.storage.Script()
 			f.now = f.now.Add(time.Minute)
 			second, err := f.watch()
 			if all := slices.Sorted(slices.Values(append(first, second...))); err != nil || !slices.Equal(all, []string{"default", "k0", "k1"}) {
@@ -90,13 +89,14 @@ func TestExpiryWatchGoesOn(t *testing.T) {
 	f := expiring(t, 3)
 	f.put("keys/k0", "damaged")
 	f.put("roles/k1", "damaged")
-	f.storage.before = func(_ context.Context, op, key string) error {
-		if op == "get" && key == "keys/default" { // its users are known already
-			f.storage.before = nil
-			return f.storage.Delete(t.Context(), "keys/default")
-		}
-		return nil
-	}
+	f.storage.Script(storagetest.Rule{
+		On: storagetest.Get, Prefix: "keys/default", Times: 1, // its users are known already
+		Then: storagetest.First(func() {
+			if err := f.storage.Delete(t.Context(), "keys/default"); err != nil {
+				t.Error(err)
+			}
+		}),
+	})
 	got, err := f.watch()
 	if want := []string{"k2", "roles/k1 is damaged in storage", "keys/k0 is damaged in storage"}; err != nil || !slices.Equal(got, want) {
 		t.Errorf("got %v, %v; want %v", got, err, want)
@@ -111,15 +111,12 @@ func TestExpiryWatchGoesOn(t *testing.T) {
 func TestExpiryWatchReadsEachRoleOnce(t *testing.T) {
 	const roles = 5
 	f := expiring(t, roles)
-	calls := 0
-	f.storage.before = func(context.Context, string, string) error {
-		calls++
-		return nil
-	}
+	before := f.storage.Calls(storagetest.Any)
 	if got, err := f.watch(); err != nil || len(got) != roles+1 {
 		t.Fatalf("got %v, %v", got, err)
 	}
 	// config, the list of roles, the roles, their keys and config's.
+	calls := f.storage.Calls(storagetest.Any) - before
 	if want := 2 + roles + roles + 1; calls != want {
 		t.Errorf("storage calls: got %d, want %d", calls, want)
 	}
@@ -166,12 +163,13 @@ func TestExpiries(t *testing.T) {
 	f.put("keys/damaged", "no json")
 	f.put("keys/newer", `{"version":99}`)
 	var reads []string
-	f.storage.before = func(_ context.Context, op, key string) error {
-		if op == "get" {
-			reads = append(reads, key)
-		}
-		return nil
-	}
+	f.storage.Script(storagetest.Rule{
+		On: storagetest.Get,
+		Then: func(ctx context.Context, c storagetest.Call, next storagetest.Next) error {
+			reads = append(reads, c.Key)
+			return next(ctx)
+		},
+	})
 	want := func(when string, names, read []string) {
 		t.Helper()
 		reads = nil
@@ -197,8 +195,8 @@ func TestExpiries(t *testing.T) {
 	f.Invalidate("keys/2028")
 	want("after a write", []string{"2027", "2028", "default"},
 		[]string{"keys/2027", "keys/2028", "keys/damaged", "keys/default", "keys/newer"})
-	f.storage.before = func(context.Context, string, string) error { return errBroken }
-	if _, err := f.Expiries(t.Context(), f.storage); !errors.Is(err, errBroken) {
+	f.storage.Script(storagetest.Rule{On: storagetest.Any, Then: storagetest.Fail(storagetest.ErrBroken)})
+	if _, err := f.Expiries(t.Context(), f.storage); !errors.Is(err, storagetest.ErrBroken) {
 		t.Errorf("got %v, want the fault of storage", err)
 	}
 }

@@ -1,71 +1,33 @@
 package settings_test
 
 import (
-	"context"
 	"errors"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/hashicorp/vault/sdk/logical"
-
 	"vault-plugin-secrets-workfront/internal/settings"
 	"vault-plugin-secrets-workfront/internal/signingkey"
+	"vault-plugin-secrets-workfront/internal/storagetest"
 )
 
 const mount settings.Mount = "workfront/"
-
-// scripted is a storage that calls a hook before and after each operation. The error of either is that of the
-// operation, which was carried out if it is the one after.
-type scripted struct {
-	logical.InmemStorage
-	before, after func(ctx context.Context, op, key string) error
-}
-
-func (s *scripted) run(ctx context.Context, op, key string, do func() error) error {
-	if s.before != nil {
-		if err := s.before(ctx, op, key); err != nil {
-			return err
-		}
-	}
-	err := do()
-	if err == nil && s.after != nil {
-		err = s.after(ctx, op, key)
-	}
-	return err
-}
-
-func (s *scripted) Get(ctx context.Context, key string) (e *logical.StorageEntry, err error) {
-	err = s.run(ctx, "get", key, func() (err error) { e, err = s.InmemStorage.Get(ctx, key); return err })
-	return e, err
-}
-
-func (s *scripted) Put(ctx context.Context, e *logical.StorageEntry) error {
-	return s.run(ctx, "put", e.Key, func() error { return s.InmemStorage.Put(context.WithoutCancel(ctx), e) })
-}
-
-func (s *scripted) Delete(ctx context.Context, key string) error {
-	return s.run(ctx, "delete", key, func() error { return s.InmemStorage.Delete(context.WithoutCancel(ctx), key) })
-}
-
-func (s *scripted) List(ctx context.Context, prefix string) (names []string, err error) {
-	err = s.run(ctx, "list", prefix, func() (err error) { names, err = s.InmemStorage.List(ctx, prefix); return err })
-	return names, err
-}
 
 // fixture is a Store that is configured, with a key called default.
 type fixture struct {
 	*settings.Store
 	t       *testing.T
-	storage *scripted
+	storage *storagetest.Storage
 	now     time.Time
 }
 
 // newFixture returns a Store; generate may be nil.
 func newFixture(t *testing.T, generate func(int, signingkey.Certification) (*signingkey.Key, error)) *fixture {
 	t.Helper()
-	f := &fixture{t: t, storage: &scripted{}, now: time.Now()}
+	// What is written arrives, though its client has left. A test writes a script over that.
+	detached := storagetest.New(storagetest.Rule{On: storagetest.Writes, Then: storagetest.Detach})
+	f := &fixture{t: t, storage: storagetest.Over(detached), now: time.Now()}
 	f.Store = settings.New(settings.Options{Now: func() time.Time { return f.now }, Generate: generate})
 	f.importKey("default")
 	f.write(settings.Changes{
@@ -131,22 +93,13 @@ func (f *fixture) resolve(role string) *settings.Resolved {
 // put writes an entry as it is.
 func (f *fixture) put(key, value string) {
 	f.t.Helper()
-	if err := f.storage.InmemStorage.Put(f.t.Context(), &logical.StorageEntry{Key: key, Value: []byte(value)}); err != nil {
-		f.t.Fatal(err)
-	}
+	f.storage.Set(f.t, key, value)
 }
 
 // value returns an entry as it is, "" if there is none.
 func (f *fixture) value(key string) string {
 	f.t.Helper()
-	entry, err := f.storage.InmemStorage.Get(f.t.Context(), key)
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	if entry == nil {
-		return ""
-	}
-	return string(entry.Value)
+	return f.storage.Value(f.t, key)
 }
 
 // replace changes an entry behind the Store's back, as another node does.

@@ -9,6 +9,7 @@ import (
 
 	"vault-plugin-secrets-workfront/internal/settings"
 	"vault-plugin-secrets-workfront/internal/signingkey"
+	"vault-plugin-secrets-workfront/internal/storagetest"
 )
 
 // verified returns a patch that is verified.
@@ -95,8 +96,8 @@ func TestSettingsThatAreNotStoredAfterTheirVerification(t *testing.T) {
 			}
 		}},
 		{name: "it fails", during: nil, check: func(t *testing.T, err error) {
-			if !errors.Is(err, errBroken) {
-				t.Errorf("got %v, want %v", err, errBroken)
+			if !errors.Is(err, storagetest.ErrBroken) {
+				t.Errorf("got %v, want %v", err, storagetest.ErrBroken)
 			}
 		}},
 	}
@@ -110,7 +111,7 @@ func TestSettingsThatAreNotStoredAfterTheirVerification(t *testing.T) {
 			_, err := f.WriteConfig(ctx, f.storage, mount, verified(settings.Changes{settings.FieldKey: "new"},
 				func(context.Context, *settings.Resolved) error {
 					if n++; tt.during == nil {
-						return errBroken
+						return storagetest.ErrBroken
 					}
 					tt.during(f, n, leave)
 					return nil
@@ -216,18 +217,16 @@ func TestGeneratedKeysThatAreNotStored(t *testing.T) {
 // meanwhile runs another request while the first put of key is under way, until it can get no further.
 func (f *fixture) meanwhile(key string, request func()) (finished chan struct{}) {
 	finished = make(chan struct{})
-	f.storage.before = func(_ context.Context, op, k string) error {
-		if op != "put" || k != key {
-			return nil
-		}
-		f.storage.before = nil
-		go func() {
-			defer close(finished)
-			request()
-		}()
-		synctest.Wait()
-		return nil
-	}
+	f.storage.Script(storagetest.Rule{
+		On: storagetest.Put, Prefix: key, Times: 1,
+		Then: storagetest.First(func() {
+			go func() {
+				defer close(finished)
+				request()
+			}()
+			synctest.Wait()
+		}),
+	})
 	return finished
 }
 
@@ -281,20 +280,18 @@ func TestWaitingForAnotherWriteEndsWithTheClient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, nil)
 		ctx, leave := context.WithCancel(t.Context())
-		f.storage.before = func(_ context.Context, op, key string) error {
-			if op != "put" || key != "config" {
-				return nil
-			}
-			f.storage.before = nil
-			waiting := make(chan error)
-			go func() { waiting <- f.DeleteRole(ctx, f.storage, "r") }()
-			synctest.Wait()
-			leave()
-			if err := <-waiting; !errors.Is(err, context.Canceled) {
-				t.Errorf("got %v, want %v", err, context.Canceled)
-			}
-			return nil
-		}
+		f.storage.Script(storagetest.Rule{
+			On: storagetest.Put, Prefix: "config", Times: 1,
+			Then: storagetest.First(func() {
+				waiting := make(chan error)
+				go func() { waiting <- f.DeleteRole(ctx, f.storage, "r") }()
+				synctest.Wait()
+				leave()
+				if err := <-waiting; !errors.Is(err, context.Canceled) {
+					t.Errorf("got %v, want %v", err, context.Canceled)
+				}
+			}),
+		})
 		f.write(settings.Changes{settings.FieldTTL: time.Minute})
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"vault-plugin-secrets-workfront/internal/settings"
+	"vault-plugin-secrets-workfront/internal/storagetest"
 )
 
 // outcome is what storage reports of a write, and what becomes of it.
@@ -16,42 +17,36 @@ type outcome struct {
 	script func(f *fixture, leave context.CancelFunc) (then func())
 }
 
-var errBroken = errors.New("storage is broken")
-
-func isWrite(op string) bool { return op == "put" || op == "delete" }
-
 var outcomes = []outcome{
 	{"succeeds", func(*fixture, context.CancelFunc) func() { return func() {} }},
 	{"fails, but is carried out", func(f *fixture, _ context.CancelFunc) func() {
-		f.storage.after = func(_ context.Context, op, _ string) error {
-			if isWrite(op) {
-				return errBroken
-			}
-			return nil
-		}
+		f.storage.Script(storagetest.Rule{On: storagetest.Writes, Then: storagetest.FailLate(storagetest.ErrBroken)})
 		return func() {}
 	}},
 	{"outlives its client", func(f *fixture, leave context.CancelFunc) func() {
-		f.storage.after = func(ctx context.Context, op, _ string) error {
-			if !isWrite(op) {
-				return nil
-			}
-			leave()
-			return ctx.Err() // as a client of gRPC does
-		}
+		f.storage.Script(storagetest.Rule{
+			On: storagetest.Writes,
+			Then: func(ctx context.Context, _ storagetest.Call, next storagetest.Next) error {
+				if err := next(ctx); err != nil {
+					return err
+				}
+				leave()
+				return ctx.Err() // as a client of gRPC does
+			},
+		})
 		return func() {}
 	}},
 	{"fails, and is carried out later", func(f *fixture, _ context.CancelFunc) func() {
 		var key string
-		f.storage.before = func(_ context.Context, op, k string) error {
-			if isWrite(op) {
-				key = k
-				return errBroken
-			}
-			return nil
-		}
+		f.storage.Script(storagetest.Rule{
+			On: storagetest.Writes,
+			Then: func(_ context.Context, c storagetest.Call, _ storagetest.Next) error {
+				key = c.Key
+				return storagetest.ErrBroken
+			},
+		})
 		return func() {
-			f.storage.before = nil
+			f.storage.Script()
 			f.resolve("r") // by what is still stored
 			if key == "config" {
 				f.replace(key, "first", "second")
@@ -89,7 +84,7 @@ func TestMemoryIsDroppedWhateverAWriteReturns(t *testing.T) {
 				then := o.script(f, leave)
 				_ = w.write(ctx, f)
 				then()
-				f.storage.before, f.storage.after = nil, nil
+				f.storage.Script()
 				if got := w.got(f); got != "second" {
 					t.Errorf("resolved after the write: got %q, want what is stored", got)
 				}
@@ -118,7 +113,7 @@ func TestMemoryIsDroppedWhateverADeletionReturns(t *testing.T) {
 				defer leave()
 				o.script(f, leave)
 				_ = del(ctx, f)
-				f.storage.before, f.storage.after = nil, nil
+				f.storage.Script()
 				if _, err := f.Resolve(t.Context(), f.storage, mount, "r"); err == nil {
 					t.Error("what was deleted is resolved from memory")
 				}
@@ -130,14 +125,9 @@ func TestMemoryIsDroppedWhateverADeletionReturns(t *testing.T) {
 // A write that failed is not distrusted for ever: parsing a key for each read is dear.
 func TestMemoryIsKeptAgainAMinuteAfterAFailedWrite(t *testing.T) {
 	f := newFixture(t, nil)
-	f.storage.before = func(_ context.Context, op, _ string) error {
-		if op == "put" {
-			return errBroken
-		}
-		return nil
-	}
-	if _, err := f.WriteRole(t.Context(), f.storage, mount, "r", settings.RoleWrite{}); !errors.Is(err, errBroken) {
-		t.Fatalf("got %v, want %v", err, errBroken)
+	f.storage.Script(storagetest.Rule{On: storagetest.Put, Then: storagetest.Fail(storagetest.ErrBroken)})
+	if _, err := f.WriteRole(t.Context(), f.storage, mount, "r", settings.RoleWrite{}); !errors.Is(err, storagetest.ErrBroken) {
+		t.Fatalf("got %v, want %v", err, storagetest.ErrBroken)
 	}
 	if first, second := f.resolve(""), f.resolve(""); first == second {
 		t.Error("settings are kept right after a write that failed")
@@ -177,14 +167,13 @@ func TestInvalidate(t *testing.T) {
 // What is read while something is written may be the old, so it is used once and not kept.
 func TestSettingsThatWereDroppedMeanwhileAreNotKept(t *testing.T) {
 	f := newFixture(t, nil)
-	f.storage.after = func(_ context.Context, op, key string) error {
-		if op == "get" && key == "keys/default" { // config is read already
-			f.storage.after = nil
+	f.storage.Script(storagetest.Rule{
+		On: storagetest.Get, Prefix: "keys/default", Times: 1, // config is read already
+		Then: storagetest.First(func() {
 			f.replace("config", "first", "second")
 			f.Invalidate("config")
-		}
-		return nil
-	}
+		}),
+	})
 	if got := f.resolve("").Source.ClientSecret; got != "first" {
 		t.Fatalf("got %q, want what was read", got)
 	}
