@@ -59,8 +59,11 @@ func TestExpiryWatch(t *testing.T) {
 // A fault of storage does not silence the watch for a day, and nobody is told twice because of it.
 func TestExpiryWatchAfterAFault(t *testing.T) {
 	for _, faulty := range []storagetest.Call{
-		{Op: storagetest.Get, Key: "config"}, {Op: storagetest.List, Key: "roles/"}, {Op: storagetest.Get, Key: "roles/k1"},
-		{Op: storagetest.Get, Key: "keys/k0"}, {Op: storagetest.Get, Key: "keys/default"},
+		{Op: storagetest.Get, Key: "config"},
+		{Op: storagetest.List, Key: "roles/"},
+		{Op: storagetest.Get, Key: "roles/k1"},
+		{Op: storagetest.Get, Key: "keys/k0"},
+		{Op: storagetest.Get, Key: "keys/default"},
 	} {
 		t.Run(faulty.Key, func(t *testing.T) {
 			f := expiring(t, 2)
