@@ -17,6 +17,7 @@ import (
 
 	"vault-plugin-secrets-workfront/internal/settings"
 	"vault-plugin-secrets-workfront/internal/signingkey"
+	"vault-plugin-secrets-workfront/internal/storagetest"
 	"vault-plugin-secrets-workfront/internal/workfronttest"
 )
 
@@ -26,7 +27,7 @@ const testMount = "workfront/"
 type mount struct {
 	t       *testing.T
 	backend logical.Backend
-	storage logical.Storage
+	storage *storagetest.Storage
 	system  *logical.StaticSystemView
 	clock   *workfronttest.Clock
 }
@@ -35,7 +36,7 @@ func newMount(t *testing.T) *mount {
 	t.Helper()
 	m := &mount{
 		t:       t,
-		storage: &logical.InmemStorage{},
+		storage: storagetest.New(),
 		system:  logical.TestSystemView(),
 		clock:   workfronttest.NewClock(),
 	}
@@ -324,7 +325,7 @@ func TestInfo(t *testing.T) {
 }
 
 func TestFactory(t *testing.T) {
-	b, err := Factory(t.Context(), &logical.BackendConfig{Logger: hclog.NewNullLogger(), System: logical.TestSystemView(), StorageView: &logical.InmemStorage{}})
+	b, err := Factory(t.Context(), &logical.BackendConfig{Logger: hclog.NewNullLogger(), System: logical.TestSystemView(), StorageView: storagetest.New()})
 	if err != nil {
 		t.Fatal(err)
 	}

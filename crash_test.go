@@ -1,128 +1,28 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"runtime"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/hashicorp/vault/sdk/logical"
 
+	"vault-plugin-secrets-workfront/internal/await"
 	"vault-plugin-secrets-workfront/internal/settings"
+	"vault-plugin-secrets-workfront/internal/storagetest"
 )
-
-// breakdown is what happens at one write of a request.
-type breakdown struct {
-	name    string
-	applied bool // the write was carried out all the same
-	once    bool // the writes after it succeed
-	restart bool // the process ends there: nothing comes after it, in storage or at Workfront
-}
-
-var breakdowns = []breakdown{
-	{name: "storage fails"},
-	{name: "storage fails, but carries out", applied: true},
-	{name: "one write fails", once: true},
-	{name: "one write fails, but is carried out", once: true, applied: true},
-	{name: "process ends before", restart: true},
-	{name: "process ends after", restart: true, applied: true},
-}
-
-var errBroken = errors.New("storage is broken")
-
-// breakingStorage breaks after so many writes.
-type breakingStorage struct {
-	logical.Storage
-	breakdown
-	after int
-
-	mu     sync.Mutex
-	writes int
-	broken bool
-}
-
-// lock makes one call at a time. It ends the goroutine that calls if the process has ended.
-func (s *breakingStorage) lock() {
-	s.mu.Lock()
-	if s.broken && s.restart {
-		s.end()
-	}
-}
-
-// end ends the goroutine that calls, as all of them end with their process.
-func (s *breakingStorage) end() {
-	s.mu.Unlock()
-	runtime.Goexit()
-}
-
-func (s *breakingStorage) write(do func() error) error {
-	s.lock()
-	defer s.mu.Unlock()
-	s.writes++
-	if s.writes <= s.after || s.writes > s.after+1 && s.once {
-		return do()
-	}
-	s.broken = true
-	if s.applied {
-		_ = do()
-	}
-	if s.restart {
-		defer s.mu.Lock() // for the one above
-		s.end()
-	}
-	return errBroken
-}
-
-func (s *breakingStorage) Put(ctx context.Context, e *logical.StorageEntry) error {
-	return s.write(func() error { return s.Storage.Put(ctx, e) })
-}
-
-func (s *breakingStorage) Delete(ctx context.Context, key string) error {
-	return s.write(func() error { return s.Storage.Delete(ctx, key) })
-}
-
-func (s *breakingStorage) Get(ctx context.Context, key string) (*logical.StorageEntry, error) {
-	s.lock()
-	defer s.mu.Unlock()
-	return s.Storage.Get(ctx, key)
-}
-
-func (s *breakingStorage) List(ctx context.Context, prefix string) ([]string, error) {
-	s.lock()
-	defer s.mu.Unlock()
-	return s.Storage.List(ctx, prefix)
-}
 
 // shareUnleased has a role share a session that nobody leases: a replacement that nobody has read yet.
 func shareUnleased(m *mount, _ *standIn) {
 	m.t.Helper()
 	m.write("roles/r", map[string]any{settings.FieldShareSession: true})
-	current := func() string {
-		entry, err := m.storage.Get(m.t.Context(), "current/roles/r")
-		if err != nil || entry == nil {
-			m.t.Fatalf("what is shared: got %v, %v", entry, err)
-		}
-		return string(entry.Value)
-	}
+	current := func() string { return m.storage.Value(m.t, "current/roles/r") }
 	first := m.readTokenAt("token/r", nil)
 	before := current()
 	m.clock.Advance(25 * time.Minute)
 	second := m.readTokenAt("token/r", nil)
-	deadline := time.NewTimer(10 * time.Second)
-	defer deadline.Stop()
-	again := time.NewTicker(time.Millisecond)
-	defer again.Stop()
-	for current() == before {
-		select {
-		case <-again.C:
-		case <-deadline.C:
-			m.t.Fatal("the session was not replaced")
-		}
-	}
+	await.That(m.t, "the session is replaced", func() bool { return current() != before })
 	first.revoke()
 	second.revoke()
 }
@@ -174,9 +74,10 @@ func TestEveryWriteOfEveryChange(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			for _, d := range breakdowns {
+			for _, d := range storagetest.Breakdowns {
 				for n, broke := 0, true; broke; n++ {
-					t.Run(fmt.Sprintf("%s at write %d", d.name, n+1), func(t *testing.T) { broke = c.breakAt(t, d, n) })
+					broke = false // else a row that ends early is repeated without end
+					t.Run(fmt.Sprintf("%s at write %d", d.Name, n+1), func(t *testing.T) { broke = c.breakAt(t, d, n) })
 				}
 			}
 		})
@@ -184,7 +85,7 @@ func TestEveryWriteOfEveryChange(t *testing.T) {
 }
 
 // requestOn sends the change on that storage, by a goroutine that can end with its process.
-func (c change) requestOn(m *mount, s *breakingStorage) error {
+func (c change) requestOn(m *mount, s *storagetest.Storage) error {
 	m.t.Helper()
 	whole := m.storage
 	m.storage = s
@@ -199,22 +100,22 @@ func (c change) requestOn(m *mount, s *breakingStorage) error {
 	return err
 }
 
-func (c change) breakAt(t *testing.T, d breakdown, n int) (broke bool) {
+func (c change) breakAt(t *testing.T, d storagetest.Breakdown, n int) (broke bool) {
 	m, w := ready(t, nil)
 	if c.prepare != nil {
 		c.prepare(m, w)
 	}
 	before := c.shown(m)
-	s := &breakingStorage{Storage: m.storage, breakdown: d, after: n}
-	err := c.requestOn(m, s)
-	if broke = s.broken; !broke && n == 0 {
+	s := d.At(n, m.storage)
+	err := c.requestOn(m, s.Storage)
+	if broke = s.Broke(); !broke && n == 0 {
 		t.Error("nothing was written, so nothing was tested")
 	}
-	if broke && d.restart {
+	if broke && d.Dies {
 		m.restart()
 	}
 	after := c.shown(m)
-	if err != nil || broke && d.restart {
+	if err != nil || broke && d.Dies {
 		resp, err := m.request(c.op, c.path, c.data)
 		made := c.isKey() && after != before // and is not made again
 		if err != nil || resp != nil && resp.IsError() && !made {

@@ -349,7 +349,7 @@ func outOfTimeRequest(m *mount, _ *standIn) (*logical.Response, error) {
 	ctx, cancel := context.WithDeadline(m.t.Context(), time.Now())
 	defer cancel()
 	return m.backend.HandleRequest(ctx, &logical.Request{
-		Operation: opRead, Path: "config", Storage: outOfTime{m.storage}, MountPoint: testMount,
+		Operation: opRead, Path: "config", Storage: outOfTime(m), MountPoint: testMount,
 	})
 }
 

@@ -172,9 +172,7 @@ func renews(before func(m *mount, l *lease)) errorRequest {
 // stored puts an entry into storage as nobody should.
 func stored(key, value string) func(*mount, *standIn) {
 	return func(m *mount, _ *standIn) {
-		if err := m.storage.Put(m.t.Context(), &logical.StorageEntry{Key: key, Value: []byte(value)}); err != nil {
-			m.t.Fatal(err)
-		}
+		m.storage.Set(m.t, key, value)
 		m.restart() // nothing of it is in memory
 	}
 }

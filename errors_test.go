@@ -11,6 +11,7 @@ import (
 
 	"vault-plugin-secrets-workfront/internal/settings"
 	"vault-plugin-secrets-workfront/internal/signingkey"
+	"vault-plugin-secrets-workfront/internal/storagetest"
 )
 
 // A read while the plugin is being unloaded may be tried again, and clients do so on a 503.
@@ -57,11 +58,14 @@ func (m *mount) startGenerating() (finish func() error) {
 }
 
 // outOfTime is a storage whose calls last until the request is out of time.
-type outOfTime struct{ logical.Storage }
-
-func (outOfTime) Get(ctx context.Context, _ string) (*logical.StorageEntry, error) {
-	<-ctx.Done()
-	return nil, errors.New("rpc error: code = DeadlineExceeded desc = context deadline exceeded")
+func outOfTime(m *mount) logical.Storage {
+	return storagetest.Over(m.storage, storagetest.Rule{
+		On: storagetest.Get,
+		Then: func(ctx context.Context, _ storagetest.Call, _ storagetest.Next) error {
+			<-ctx.Done()
+			return errors.New("rpc error: code = DeadlineExceeded desc = context deadline exceeded")
+		},
+	})
 }
 
 func TestRequestThatIsOutOfTime(t *testing.T) {
@@ -69,7 +73,7 @@ func TestRequestThatIsOutOfTime(t *testing.T) {
 	ctx, cancel := context.WithDeadline(t.Context(), time.Now())
 	defer cancel()
 	_, err := m.backend.HandleRequest(ctx, &logical.Request{
-		Operation: logical.ReadOperation, Path: "config", Storage: outOfTime{m.storage}, MountPoint: testMount,
+		Operation: logical.ReadOperation, Path: "config", Storage: outOfTime(m), MountPoint: testMount,
 	})
 	var coded logical.HTTPCodedError
 	if !errors.As(err, &coded) || coded.Code() != 503 || strings.Contains(err.Error(), "rpc") {
@@ -85,9 +89,7 @@ func TestUnreadableEntries(t *testing.T) {
 	}
 	m.write("keys/bad/import", map[string]any{settings.FieldPrivateKey: testKeyPEM(t)})
 	for key, value := range map[string]string{"roles/bad": "damaged", "roles/newer": `{"version":2}`, "keys/bad": "damaged"} {
-		if err := m.storage.Put(t.Context(), &logical.StorageEntry{Key: key, Value: []byte(value)}); err != nil {
-			t.Fatal(err)
-		}
+		m.storage.Set(t, key, value)
 	}
 	for path, want := range map[string]string{
 		"token/bad": "`vault write workfront/roles/bad ...`", "roles/bad": "`vault delete workfront/roles/bad`",
@@ -122,9 +124,7 @@ func TestUnreadableEntries(t *testing.T) {
 // The version of the plugin is asked for when something is wrong.
 func TestInfoWhenConfigCannotBeRead(t *testing.T) {
 	m, _ := ready(t, nil)
-	if err := m.storage.Put(t.Context(), &logical.StorageEntry{Key: "config", Value: []byte(`{"version":2}`)}); err != nil {
-		t.Fatal(err)
-	}
+	m.storage.Set(t, "config", `{"version":2}`)
 	if got := m.read("info"); got[fieldVersion] != version || got[settings.FieldAPIVersion] != "" {
 		t.Errorf("got %v, want the version of the plugin alone", got)
 	}
@@ -135,9 +135,7 @@ func TestRenewOfADamagedRole(t *testing.T) {
 	m, _ := ready(t, map[string]any{settings.FieldTTL: "5m"})
 	m.write("roles/r", nil)
 	l := m.readTokenAt("token/r", nil)
-	if err := m.storage.Put(t.Context(), &logical.StorageEntry{Key: "roles/r", Value: []byte("damaged")}); err != nil {
-		t.Fatal(err)
-	}
+	m.storage.Set(t, "roles/r", "damaged")
 	if resp, err := l.request(logical.RenewOperation); err != nil || resp.IsError() {
 		t.Errorf("got %v, %v; want a renewal", resp, err)
 	}
@@ -151,30 +149,22 @@ func TestWriteOfARoleReadsNoOther(t *testing.T) {
 		m.write("roles/"+name, map[string]any{settings.FieldShareSession: true})
 		m.readTokenAt("token/"+name, nil)
 	}
-	whole := m.storage
-	counted := &countingStorage{Storage: whole}
-	m.storage = counted
+	var read []string
+	m.storage.Script(storagetest.Rule{
+		On: storagetest.Reads,
+		Then: func(ctx context.Context, c storagetest.Call, next storagetest.Next) error {
+			read = append(read, c.Key)
+			return next(ctx)
+		},
+	})
 	m.write("roles/a", map[string]any{settings.FieldDescription: "changed"})
-	m.storage = whole
-	for _, key := range counted.read {
+	m.storage.Script()
+	if len(read) == 0 {
+		t.Error("nothing was read, so nothing was tested")
+	}
+	for _, key := range read {
 		if strings.Contains(key, "roles/b") || strings.Contains(key, "roles/c") || strings.HasSuffix(key, "/") {
 			t.Errorf("read %s", key)
 		}
 	}
-}
-
-// countingStorage notes what is read.
-type countingStorage struct {
-	logical.Storage
-	read []string
-}
-
-func (s *countingStorage) Get(ctx context.Context, key string) (*logical.StorageEntry, error) {
-	s.read = append(s.read, key)
-	return s.Storage.Get(ctx, key)
-}
-
-func (s *countingStorage) List(ctx context.Context, prefix string) ([]string, error) {
-	s.read = append(s.read, prefix)
-	return s.Storage.List(ctx, prefix)
 }

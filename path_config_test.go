@@ -202,14 +202,8 @@ func TestConfigWritesAreForwarded(t *testing.T) {
 func TestInvalidate(t *testing.T) {
 	m, w := ready(t, nil)
 	m.readToken(nil).revoke()
-	entry, err := m.storage.Get(t.Context(), settings.ConfigKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	entry.Value = []byte(strings.ReplaceAll(string(entry.Value), w.app.ClientSecret, "changed"))
-	if err := m.storage.Put(t.Context(), entry); err != nil {
-		t.Fatal(err)
-	}
+	config := m.storage.Value(t, settings.ConfigKey)
+	m.storage.Set(t, settings.ConfigKey, strings.ReplaceAll(config, w.app.ClientSecret, "changed"))
 	m.backend.InvalidateKey(t.Context(), "session/unrelated")
 	m.readToken(nil).revoke() // still with what is kept in memory
 	m.backend.InvalidateKey(t.Context(), settings.ConfigKey)
@@ -218,9 +212,7 @@ func TestInvalidate(t *testing.T) {
 	m.write("config", map[string]any{settings.FieldClientSecret: w.app.ClientSecret})
 	m.write("roles/r", map[string]any{settings.FieldTTL: "5m"})
 	m.readTokenAt("token/r", nil).revoke()
-	if err := m.storage.Put(t.Context(), &logical.StorageEntry{Key: "roles/r", Value: []byte(`{"version":1,"ttl":60000000000}`)}); err != nil {
-		t.Fatal(err)
-	}
+	m.storage.Set(t, "roles/r", `{"version":1,"ttl":60000000000}`)
 	m.backend.InvalidateKey(t.Context(), "roles/r")
 	l := m.readTokenAt("token/r", nil)
 	if l.secret.TTL != time.Minute {

@@ -8,6 +8,7 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 
 	"vault-plugin-secrets-workfront/internal/settings"
+	"vault-plugin-secrets-workfront/internal/storagetest"
 	"vault-plugin-secrets-workfront/internal/workfronttest"
 )
 
@@ -322,7 +323,7 @@ func TestUnleasedSessionEndsWithItsSharing(t *testing.T) {
 // Vault's storage refuses paths with dots in them by an error, so that a bad name must not get there.
 func TestExistenceCheckOfABadRoleName(t *testing.T) {
 	m := newMount(t)
-	m.storage.(*logical.InmemStorage).Underlying().FailGet(true)
+	m.storage.Script(storagetest.Rule{On: storagetest.Get, Then: storagetest.Fail(storagetest.ErrBroken)})
 	_, exists, err := m.backend.HandleExistenceCheck(t.Context(), &logical.Request{Operation: logical.CreateOperation, Path: "roles/a..b", Storage: m.storage})
 	if exists || err != nil {
 		t.Errorf("got %t, %v; want false, so that the write says what is wrong", exists, err)

@@ -49,10 +49,7 @@ func TestSessions(t *testing.T) {
 func TestSessionsWithoutKeyInformationAbove1000(t *testing.T) {
 	m := newMount(t)
 	for i := range maxKeyInfo + 1 {
-		entry := &logical.StorageEntry{Key: fmt.Sprintf("session/%032x", i), Value: []byte(`{"version":1,"state":"active"}`)}
-		if err := m.storage.Put(t.Context(), entry); err != nil {
-			t.Fatal(err)
-		}
+		m.storage.Set(t, fmt.Sprintf("session/%032x", i), `{"version":1,"state":"active"}`)
 		if i != maxKeyInfo-1 {
 			continue
 		}

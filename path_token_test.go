@@ -8,6 +8,7 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 
 	"vault-plugin-secrets-workfront/internal/settings"
+	"vault-plugin-secrets-workfront/internal/storagetest"
 	"vault-plugin-secrets-workfront/internal/workfronttest"
 )
 
@@ -130,7 +131,7 @@ func TestTokenErrors(t *testing.T) {
 	t.Run("storage", func(t *testing.T) {
 		m, _ := ready(t, nil)
 		m.readToken(nil).revoke()
-		m.storage.(*logical.InmemStorage).Underlying().FailPut(true)
+		m.storage.Script(storagetest.Rule{On: storagetest.Put, Then: storagetest.Fail(storagetest.ErrBroken)})
 		_, err := m.request(logical.ReadOperation, "token", nil)
 		if err == nil {
 			t.Error("got no error")
@@ -142,7 +143,7 @@ func TestTokenErrors(t *testing.T) {
 	t.Run("read-only storage", func(t *testing.T) {
 		m, w := ready(t, nil)
 		m.readToken(nil).revoke()
-		m.storage = readOnly{m.storage}
+		m.storage.Script(storagetest.ReadOnly)
 		if _, err := m.request(logical.ReadOperation, "token", nil); err != logical.ErrReadOnly { //nolint:errorlint // Vault forwards on this very error
 			t.Errorf("got %v, want %v", err, logical.ErrReadOnly)
 		}

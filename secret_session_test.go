@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"testing"
 	"time"
 
@@ -9,14 +8,9 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 
 	"vault-plugin-secrets-workfront/internal/settings"
+	"vault-plugin-secrets-workfront/internal/storagetest"
 	"vault-plugin-secrets-workfront/internal/workfronttest"
 )
-
-// readOnly is the storage of a standby.
-type readOnly struct{ logical.Storage }
-
-func (readOnly) Put(context.Context, *logical.StorageEntry) error { return logical.ErrReadOnly }
-func (readOnly) Delete(context.Context, string) error             { return logical.ErrReadOnly }
 
 func TestRenew(t *testing.T) {
 	m, _ := ready(t, map[string]any{settings.FieldTTL: "10m"})
@@ -111,9 +105,8 @@ func TestRevokeFaults(t *testing.T) {
 	m, _ := ready(t, nil)
 	l := m.readToken(nil)
 	t.Run("storage", func(t *testing.T) {
-		storage := m.storage
-		defer func() { m.storage = storage }()
-		m.storage = readOnly{storage}
+		m.storage.Script(storagetest.ReadOnly)
+		defer m.storage.Script()
 		if _, err := l.request(logical.RevokeOperation); err == nil {
 			t.Error("a revocation that was not recorded gave no error")
 		}

@@ -9,18 +9,19 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 
 	"vault-plugin-secrets-workfront/internal/settings"
+	"vault-plugin-secrets-workfront/internal/storagetest"
 )
 
 // Rule: a storage fault is a 500, which is what Vault makes of an error without a code.
 func TestStorageFaults(t *testing.T) {
 	faults := []struct {
 		name string
-		set  func(*logical.InmemStorage)
+		on   storagetest.Op
 	}{
-		{"reads fail", func(s *logical.InmemStorage) { s.Underlying().FailGet(true) }},
-		{"writes fail", func(s *logical.InmemStorage) { s.Underlying().FailPut(true) }},
-		{"deletes fail", func(s *logical.InmemStorage) { s.Underlying().FailDelete(true) }},
-		{"lists fail", func(s *logical.InmemStorage) { s.Underlying().FailList(true) }},
+		{"reads fail", storagetest.Get},
+		{"writes fail", storagetest.Put},
+		{"deletes fail", storagetest.Delete},
+		{"lists fail", storagetest.List},
 	}
 	requests := []struct {
 		op    logical.Operation
@@ -62,7 +63,7 @@ func TestStorageFaults(t *testing.T) {
 				m, w := ready(t, nil)
 				m.write("keys/spare/import", map[string]any{settings.FieldPrivateKey: testKeyPEM(t)})
 				m.write("roles/spare", map[string]any{settings.FieldTTL: "1m"})
-				f.set(m.storage.(*logical.InmemStorage))
+				m.storage.Script(storagetest.Rule{On: f.on, Then: storagetest.Fail(storagetest.ErrBroken)})
 				resp, err := m.request(r.op, r.path, r.data)
 				var coded logical.HTTPCodedError
 				if err == nil || errors.As(err, &coded) {
@@ -79,7 +80,7 @@ func TestStorageFaults(t *testing.T) {
 func TestRenewReportsStorageFaults(t *testing.T) {
 	m, _ := ready(t, nil)
 	l := m.readToken(nil)
-	m.storage.(*logical.InmemStorage).Underlying().FailGet(true)
+	m.storage.Script(storagetest.Rule{On: storagetest.Get, Then: storagetest.Fail(storagetest.ErrBroken)})
 	if resp, err := l.request(logical.RenewOperation); err == nil {
 		t.Errorf("got %v, want an error", resp)
 	}
@@ -100,21 +101,15 @@ func TestDamagedStorage(t *testing.T) {
 	for _, tt := range damages {
 		t.Run(tt.name, func(t *testing.T) {
 			m, _ := ready(t, nil)
-			entry, err := m.storage.Get(t.Context(), tt.key)
-			if err != nil {
-				t.Fatal(err)
-			}
 			var stored map[string]any
-			if err := json.Unmarshal(entry.Value, &stored); err != nil {
+			if err := json.Unmarshal([]byte(m.storage.Value(t, tt.key)), &stored); err != nil {
 				t.Fatal(err)
 			}
-			value := []byte("marked")
+			value := "marked"
 			if damaged := tt.damage(stored); damaged != nil {
-				value = []byte(asJSON(t, damaged))
+				value = asJSON(t, damaged)
 			}
-			if err := m.storage.Put(t.Context(), &logical.StorageEntry{Key: tt.key, Value: value}); err != nil {
-				t.Fatal(err)
-			}
+			m.storage.Set(t, tt.key, value)
 			m.restart()
 			resp, err := m.request(logical.ReadOperation, tt.path, nil)
 			if err == nil || strings.Contains(err.Error(), "marked") {

@@ -8,6 +8,8 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/vault/sdk/helper/consts"
 	"github.com/hashicorp/vault/sdk/logical"
+
+	"vault-plugin-secrets-workfront/internal/storagetest"
 )
 
 // countedView counts what the plugin asks Vault. It is broken as the SDK's client is when its calls fail.
@@ -208,8 +210,7 @@ func TestReadOnANodeThatHasJustBeenDemoted(t *testing.T) {
 	m.over(v)
 	m.readToken(nil).revoke()
 	v.ReplicationStateVal = consts.ReplicationPerformanceStandby
-	whole := m.storage
-	m.storage = readOnly{whole}
+	m.storage.Script(storagetest.ReadOnly)
 	started := w.Stats().Started
 	if _, err := m.request(logical.ReadOperation, "token", nil); err != logical.ErrReadOnly { //nolint:errorlint // Vault forwards on this very error
 		t.Errorf("got %v, want %v", err, logical.ErrReadOnly)
