@@ -3,12 +3,12 @@ package check_test
 import (
 	"net/http"
 	"net/http/httptest"
-	"runtime"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"vault-plugin-secrets-workfront/internal/await"
 	"vault-plugin-secrets-workfront/internal/check"
 	"vault-plugin-secrets-workfront/internal/settings"
 	"vault-plugin-secrets-workfront/internal/workfronttest"
@@ -88,9 +88,7 @@ func TestNoTurn(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	for f.Stats().CallsUnderWay == 0 {
-		runtime.Gosched()
-	}
+	await.That(t, "the call is under way", func() bool { return f.Stats().CallsUnderWay > 0 })
 	f.wantFailure(check.Request{}, "4_connection", "1 calls of this mount to Workfront are under way, and "+
 		"max_connections is 2")
 	f.ClearFaults()

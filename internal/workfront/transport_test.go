@@ -18,6 +18,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"vault-plugin-secrets-workfront/internal/await"
 	"vault-plugin-secrets-workfront/internal/workfront"
 	"vault-plugin-secrets-workfront/internal/workfronttest"
 )
@@ -280,7 +281,7 @@ func TestClosedClientsUnderWayKeepNoConnection(t *testing.T) {
 		_, err := c.Exchange(ctx, request)
 		underWay <- err
 	}()
-	eventually(t, "the call is under way", func() bool { return s.Stats().Exchanges == 1 })
+	await.That(t, "the call is under way", func() bool { return s.Stats().Exchanges == 1 })
 	clients.Close()
 	if _, err := c.Exchange(bounded(t), s.request(t, 0)); err != nil {
 		t.Fatal(err)
@@ -289,28 +290,7 @@ func TestClosedClientsUnderWayKeepNoConnection(t *testing.T) {
 	if err := <-underWay; err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "no connection is open", func() bool { return s.OpenConnections() == 0 })
-}
-
-func eventually(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	if !comesAbout(is) {
-		t.Fatalf("not so within %s: %s", patience, what)
-	}
-}
-
-func comesAbout(is func() bool) bool {
-	ticker, limit := time.NewTicker(time.Millisecond), time.NewTimer(patience)
-	defer ticker.Stop()
-	defer limit.Stop()
-	for !is() {
-		select {
-		case <-ticker.C:
-		case <-limit.C:
-			return false
-		}
-	}
-	return true
+	await.That(t, "no connection is open", func() bool { return s.OpenConnections() == 0 })
 }
 
 // An answer that is not wanted to its end must not cost the connection either.
@@ -362,7 +342,7 @@ func TestConnectionsToAHostAreLimited(t *testing.T) {
 	s.OnEvent(func(workfronttest.Event) {
 		seen.Add(1)
 		within := func() bool { return int64(s.OpenConnections()) <= allowed.Load() }
-		if !t.Failed() && !comesAbout(within) {
+		if !t.Failed() && !await.Met(within) {
 			t.Errorf("limit %d: got %d connections at a time", allowed.Load(), s.OpenConnections())
 		}
 	})
@@ -396,7 +376,7 @@ func TestConnectionsToAHostAreLimited(t *testing.T) {
 		if seen.Load() == 0 {
 			t.Error("no request was seen")
 		}
-		eventually(t, "no more are open than the limit allows", func() bool { return s.OpenConnections() <= limit })
+		await.That(t, "no more are open than the limit allows", func() bool { return s.OpenConnections() <= limit })
 	}
 }
 

@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"vault-plugin-secrets-workfront/internal/await"
 )
 
 // Each shape of a fault, as a plain client sees it, and what it leaves in the accounts.
@@ -155,13 +157,13 @@ func TestHang(t *testing.T) {
 					client sync.WaitGroup
 				)
 				client.Go(func() { got, err = f.do(f.exchangeRequest(ctx, f.form(f.jwt(nil)))) })
-				eventually(t, "the request arrives", func() bool {
+				await.That(t, "the request arrives", func() bool {
 					s := f.Stats()
 					s.Connections, s.CallsUnderWay, s.PeakCalls = 0, 0, 0
 					return s == test.hanging
 				})
 				if test.point == HangMidAnswer {
-					eventually(t, "the answer begins", func() bool { return f.Requests()[0].Status == 200 })
+					await.That(t, "the answer begins", func() bool { return f.Requests()[0].Status == 200 })
 				}
 				end(f, remove, leave)
 				client.Wait()
@@ -197,7 +199,7 @@ func TestDelayEnds(t *testing.T) {
 			t.Errorf("got %d, %v", got.status, err)
 		}
 	})
-	eventually(t, "the second arrives", func() bool { return f.Stats().Exchanges == 2 })
+	await.That(t, "the second arrives", func() bool { return f.Stats().Exchanges == 2 })
 	f.ClearFaults()
 	second.Wait()
 	f.wantStats(Stats{Exchanges: 2, Started: 1, Alive: 1})
@@ -299,7 +301,7 @@ func TestClientLeavesDuringExchangeDelay(t *testing.T) {
 			t.Error("got an answer")
 		}
 	})
-	eventually(t, "the session starts", func() bool { return f.Stats().Started == 1 })
+	await.That(t, "the session starts", func() bool { return f.Stats().Started == 1 })
 	leave()
 	client.Wait()
 	<-over
@@ -319,7 +321,7 @@ func TestCloseEndsHangOfHalfReadRequest(t *testing.T) {
 			t.Error("got an answer")
 		}
 	})
-	eventually(t, "the request arrives", func() bool { return f.Stats().Exchanges == 1 })
+	await.That(t, "the request arrives", func() bool { return f.Stats().Exchanges == 1 })
 	f.Close()
 	client.Wait()
 	<-over

@@ -23,6 +23,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"vault-plugin-secrets-workfront/internal/await"
 )
 
 // keyFiles is a key pair as Adobe's openssl command makes it.
@@ -116,21 +118,6 @@ func fatal(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
-	}
-}
-
-// eventually waits for a condition that another goroutine brings about.
-func eventually(t *testing.T, what string, condition func() bool) {
-	t.Helper()
-	ticker := time.NewTicker(time.Millisecond)
-	defer ticker.Stop()
-	deadline := time.After(30 * time.Second)
-	for !condition() {
-		select {
-		case <-ticker.C:
-		case <-deadline:
-			t.Fatalf("not within 30 s: %s", what)
-		}
 	}
 }
 
@@ -246,7 +233,7 @@ const (
 // left are over, too.
 func (f *fixture) wantStats(want Stats) {
 	f.t.Helper()
-	eventually(f.t, "the calls are over", func() bool { return f.Stats().CallsUnderWay == want.CallsUnderWay })
+	await.That(f.t, "the calls are over", func() bool { return f.Stats().CallsUnderWay == want.CallsUnderWay })
 	got := f.Stats()
 	if got.Started != got.LoggedOut+got.Expired+got.Alive+got.Undelivered {
 		f.t.Errorf("the accounts do not balance: %+v", got)

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"vault-plugin-secrets-workfront/internal/await"
 )
 
 // occupy has n exchanges hang, and returns a function that lets them go on and waits for their answers.
@@ -20,7 +22,7 @@ func (f *fixture) occupy(n int) (release func()) {
 			}
 		})
 	}
-	eventually(f.t, "the calls are under way", func() bool { return f.Stats().CallsUnderWay == n })
+	await.That(f.t, "the calls are under way", func() bool { return f.Stats().CallsUnderWay == n })
 	return func() { remove(); clients.Wait() }
 }
 
@@ -143,7 +145,7 @@ func TestCallsEnd(t *testing.T) {
 		t.Errorf("before the client leaves: got %d calls under way, want 1", got)
 	}
 	_ = response.Body.Close()
-	eventually(t, "no call is under way", func() bool { return f.Stats().CallsUnderWay == 0 })
+	await.That(t, "no call is under way", func() bool { return f.Stats().CallsUnderWay == 0 })
 
 	got, err := f.do(f.exchangeRequest(t.Context(), f.form(strings.Repeat("a", maxBody))))
 	if err != nil || got.status != 413 || f.Stats().CallsUnderWay != 0 {

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"vault-plugin-secrets-workfront/internal/await"
 )
 
 func TestStartRefuses(t *testing.T) {
@@ -65,7 +67,7 @@ func TestConnections(t *testing.T) {
 		t.Errorf("20 exchanges in a row: got %d open connections, want 1", got)
 	}
 	f.HTTPClient().CloseIdleConnections()
-	eventually(t, "no connection is open", func() bool { return f.OpenConnections() == 0 })
+	await.That(t, "no connection is open", func() bool { return f.OpenConnections() == 0 })
 	f.token()
 	if got := f.Stats().Connections; got != 2 {
 		t.Errorf("after a new one: got %d connections, want 2", got)
@@ -79,7 +81,7 @@ func TestResetConnectionIsNotOpen(t *testing.T) {
 	if _, err := f.tryExchange(); err == nil {
 		t.Error("got an answer, want none")
 	}
-	eventually(t, "no connection is open", func() bool { return f.OpenConnections() == 0 })
+	await.That(t, "no connection is open", func() bool { return f.OpenConnections() == 0 })
 }
 
 func TestHTTP1Only(t *testing.T) {
@@ -207,7 +209,7 @@ func TestSuspendEndsHangs(t *testing.T) {
 			t.Error("got an answer")
 		}
 	})
-	eventually(t, "the session starts", func() bool { return f.Stats().Started == 1 })
+	await.That(t, "the session starts", func() bool { return f.Stats().Started == 1 })
 	f.Suspend()
 	client.Wait()
 	<-over
