@@ -45,6 +45,9 @@ func FuzzDecodeStored(f *testing.F) {
 	} {
 		f.Add(seed.kind, "", []byte(seed.value))
 	}
+	for _, page := range []string{`{}`, `{"version":2,"leases":["000102030405060708090a0b0c0d0e0f"]}`, `{"version":2,"leases":["00"]}`, `{"version":3}`} {
+		f.Add(uint8(6), "page-0001020304050607", []byte(page))
+	}
 	f.Fuzz(func(t *testing.T, kind uint8, name string, value []byte) {
 		b, storage := m.backend(t)
 		key := m.named(kinds[int(kind)%len(kinds)], false)
@@ -73,7 +76,9 @@ func FuzzDecodeStored(f *testing.F) {
 			send(logical.ReadOperation, path, nil)
 		}
 		for _, path := range []string{"keys/", "roles/", "sessions/"} {
-			send(logical.ListOperation, path, nil)
+			if status := send(logical.ListOperation, path, nil); status != 0 {
+				t.Errorf("list %s, with %q as %q: status %d", path, text, key, status)
+			}
 		}
 		send(logical.PatchOperation, "config", map[string]any{settings.FieldTTL: "1m"})
 		send(logical.PatchOperation, "roles/shared", map[string]any{settings.FieldTTL: "1m"})

@@ -121,6 +121,10 @@ const (
 // that it stops nobody from seeing the others.
 func (b *backend) describeSession(ctx context.Context, storage logical.Storage, id string) (map[string]any, error) {
 	s, err := b.broker.Session(ctx, storage, id)
+	leases := 0
+	if s != nil {
+		leases, err = b.broker.Leases(ctx, storage, s)
+	}
 	var damaged *ledger.DamagedError
 	var newer *ledger.NewerError
 	switch {
@@ -129,10 +133,6 @@ func (b *backend) describeSession(ctx context.Context, storage logical.Storage, 
 	case errors.As(err, &newer):
 		return map[string]any{fieldState: stateNewer, fieldError: err.Error()}, nil
 	case err != nil || s == nil:
-		return nil, err
-	}
-	leases, err := b.broker.Leases(ctx, storage, s)
-	if err != nil {
 		return nil, err
 	}
 	described := map[string]any{

@@ -7,8 +7,15 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
-// version is the version of the forms in storage that this build writes, and the newest that it reads.
-const version = 1
+// The versions of the forms in storage.
+const (
+	version = 1
+	// versionPaged is that of a Session whose leases may be in pages. A build that knows none would take such a Session for one
+	// that has no leases, and log it out.
+	versionPaged = 2
+	// newest is the newest version that this build reads.
+	newest = versionPaged
+)
 
 // DamagedError says that an entry in storage cannot be read.
 type DamagedError struct {
@@ -31,7 +38,7 @@ type NewerError struct {
 
 func (e *NewerError) Error() string {
 	return fmt.Sprintf("storage entry %s has version %d, written by a newer version of this plugin (this one knows up to %d); "+
-		"install that plugin version again", e.Key, e.Version, version)
+		"install that plugin version again", e.Key, e.Version, newest)
 }
 
 // versioned is the part of every entry that says how to read the rest.
@@ -52,7 +59,7 @@ func read[T any](ctx context.Context, storage logical.Storage, key string) (*T, 
 	if err := entry.DecodeJSON(&form); err != nil {
 		return nil, &DamagedError{key, err}
 	}
-	if form.Version > version {
+	if form.Version > newest {
 		return nil, &NewerError{key, form.Version}
 	}
 	value := new(T)

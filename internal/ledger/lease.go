@@ -5,15 +5,11 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
-	"fmt"
 )
 
 // LeaseID names a lease within its session. It is kept as bytes, because memory holds one for each lease on a shared
 // session.
 type LeaseID [16]byte
-
-// LeaseSet is the leases on one session.
-type LeaseSet map[LeaseID]struct{}
 
 // NewLeaseID returns an ID that no lease has.
 func NewLeaseID() LeaseID {
@@ -50,32 +46,38 @@ func (id *LeaseID) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Leases returns all leases on a session.
-func (l Ledger) Leases(ctx context.Context, s *Session) (LeaseSet, error) {
+// Leases says where the leases on one session are stored.
+type Leases struct {
+	Own   []LeaseID // in the Session, or in an entry of their own
+	Pages []PageID  // some of which may be no pages: then they are damaged ones
+}
+
+// Leases returns where the leases on a session are stored. It reads no page.
+func (l Ledger) Leases(ctx context.Context, s *Session) (Leases, error) {
 	names, err := l.list(ctx, leasePrefix+s.ID()+"/")
 	if err != nil {
-		return nil, err
+		return Leases{}, err
 	}
-	leases := make(LeaseSet, len(names)+1)
-	for _, name := range names {
-		lease, err := ParseLeaseID(name)
-		if err != nil {
-			return nil, fmt.Errorf("list leases of session %s: %w", s.ID(), err)
-		}
-		leases[lease] = struct{}{}
-	}
+	leases := Leases{Own: make([]LeaseID, 0, len(names)+1)}
 	if !s.Lease.IsZero() {
-		leases[s.Lease] = struct{}{}
+		leases.Own = append(leases.Own, s.Lease)
+	}
+	for _, name := range names {
+		if lease, err := ParseLeaseID(name); err == nil {
+			leases.Own = append(leases.Own, lease)
+		} else {
+			leases.Pages = append(leases.Pages, PageID(name))
+		}
 	}
 	return leases, nil
 }
 
-// AddLease stores a lease besides the one in the Session.
+// AddLease stores a lease besides the one in the Session, in an entry of its own.
 func (l Ledger) AddLease(ctx context.Context, id string, lease LeaseID) error {
 	return l.mark(ctx, leaseKey(id, lease))
 }
 
-// RemoveLease deletes a lease besides the one in the Session. It need not exist.
+// RemoveLease deletes a lease that has an entry of its own. It need not exist.
 func (l Ledger) RemoveLease(ctx context.Context, id string, lease LeaseID) error {
 	return l.delete(ctx, leaseKey(id, lease))
 }

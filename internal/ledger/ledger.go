@@ -4,6 +4,7 @@
 //
 //	session/<id>           the Session
 //	lease/<id>/<lease>     a lease on it, besides the one in the Session
+//	lease/<id>/page-<page> several leases on it, if the Session allows that
 //	expiry/<bucket>/<id>   an index: the session expires within that span of time
 //	parked/<id>            an index: the logout of the session is pending
 //	current/<share>        a hint: the session that readers share there; it may be gone
@@ -13,7 +14,7 @@
 // So a crash never leaves a Session that cannot be found. An index entry that leads nowhere is dropped when it is met.
 //
 // The package keeps nothing in memory and takes no locks: its caller sees to it that one call at a time changes a
-// session. Its leases may be added and removed concurrently.
+// session. Its leases may be added and removed concurrently, as long as one call at a time writes a page.
 package ledger
 
 import (
@@ -88,7 +89,7 @@ func (l Ledger) Update(ctx context.Context, known, updated *Session, lease Lease
 
 // SetPending replaces known, which is nil if the ledger does not hold the session yet, by the same session with its logout
 // pending, and removes its leases. After an error the session may be pending or not, with any of its leases.
-func (l Ledger) SetPending(ctx context.Context, known, pending *Session, leases LeaseSet) error {
+func (l Ledger) SetPending(ctx context.Context, known, pending *Session, leases Leases) error {
 	if err := l.Update(ctx, known, pending, LeaseID{}); err != nil || known == nil {
 		return err
 	}
@@ -96,7 +97,7 @@ func (l Ledger) SetPending(ctx context.Context, known, pending *Session, leases 
 }
 
 // Remove deletes a session, its leases, and its index entries. After an error it can be repeated.
-func (l Ledger) Remove(ctx context.Context, s *Session, leases LeaseSet) error {
+func (l Ledger) Remove(ctx context.Context, s *Session, leases Leases) error {
 	keys := append(leaseKeys(s, leases), sessionPrefix+s.ID())
 	return l.delete(ctx, append(keys, s.indexKeys()...)...)
 }
@@ -132,13 +133,16 @@ func IDOf(key string) string {
 	return ""
 }
 
-// leaseKeys returns the keys of the leases that have entries of their own.
-func leaseKeys(s *Session, leases LeaseSet) []string {
-	keys := make([]string, 0, len(leases)+4)
-	for lease := range leases {
+// leaseKeys returns the keys of the leases and pages that have entries of their own.
+func leaseKeys(s *Session, leases Leases) []string {
+	keys := make([]string, 0, len(leases.Own)+len(leases.Pages)+4)
+	for _, lease := range leases.Own {
 		if lease != s.Lease {
 			keys = append(keys, leaseKey(s.ID(), lease))
 		}
+	}
+	for _, name := range leases.Pages {
+		keys = append(keys, pageKey(s.ID(), name))
 	}
 	return keys
 }

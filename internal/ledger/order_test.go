@@ -78,7 +78,7 @@ func wantIndexed(t *testing.T, storage logical.Storage) {
 func TestIndexEntriesAreWrittenFirstAndRemovedLast(t *testing.T) {
 	known, another := newSession("known"), ledger.NewLeaseID()
 	pending := changed(known, pend)
-	leases := ledger.LeaseSet{known.Lease: {}, another: {}}
+	leases := ledger.Leases{Own: []ledger.LeaseID{known.Lease, another}}
 	later := changed(known, func(s *ledger.Session) { s.ExpiresAt = s.ExpiresAt.Add(time.Hour) })
 	tests := []struct {
 		name   string
@@ -96,7 +96,7 @@ func TestIndexEntriesAreWrittenFirstAndRemovedLast(t *testing.T) {
 			return l.SetPending(ctx, known, pending, leases)
 		}},
 		{"logout pending of one not stored", nil, func(ctx context.Context, l ledger.Ledger) error {
-			return l.SetPending(ctx, nil, pending, nil)
+			return l.SetPending(ctx, nil, pending, ledger.Leases{})
 		}},
 		{"live again", pending, func(ctx context.Context, l ledger.Ledger) error {
 			return l.Update(ctx, pending, known, another)
@@ -168,15 +168,19 @@ func TestRemoveLeavesNothing(t *testing.T) {
 	if err := l.Update(t.Context(), s, updated, another); err != nil {
 		t.Fatal(err)
 	}
+	page := ledger.NewPageID()
+	if err := l.SetPage(t.Context(), s.ID(), page, []ledger.LeaseID{ledger.NewLeaseID(), ledger.NewLeaseID()}); err != nil {
+		t.Fatal(err)
+	}
 	leases, err := l.Leases(t.Context(), updated)
-	if _, on := leases[another]; err != nil || len(leases) != 2 || !on {
-		t.Errorf("leases: got %v, %v; want that in the session, and the other one", leases, err)
+	if err != nil || len(leases.Own) != 2 || !slices.Contains(leases.Own, another) || !slices.Equal(leases.Pages, []ledger.PageID{page}) {
+		t.Errorf("leases: got %v, %v; want that in the session, the other one, and a page", leases, err)
 	}
 	pending := changed(updated, pend)
 	if err := l.SetPending(t.Context(), updated, pending, leases); err != nil {
 		t.Fatal(err)
 	}
-	if leases, err := l.Leases(t.Context(), pending); err != nil || len(leases) != 0 {
+	if leases, err := l.Leases(t.Context(), pending); err != nil || len(leases.Own)+len(leases.Pages) != 0 {
 		t.Errorf("leases of a session whose logout is pending: got %v, %v; want none", leases, err)
 	}
 	if err := l.Remove(t.Context(), pending, leases); err != nil {
@@ -184,6 +188,48 @@ func TestRemoveLeavesNothing(t *testing.T) {
 	}
 	if keys := storage.Keys(t); len(keys) != 0 {
 		t.Errorf("left in storage: %v", keys)
+	}
+}
+
+// A page holds what it was given last, and is gone with its last lease, or with its session.
+func TestPages(t *testing.T) {
+	storage := &logical.InmemStorage{}
+	l, s := ledger.New(storage), newSession("a").WithPages()
+	if !s.MayHavePages() || newSession("a").MayHavePages() || s.ID() != newSession("a").ID() {
+		t.Error("pages are not allowed where they should be, or the other way round")
+	}
+	if err := l.Create(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	page, leases := ledger.NewPageID(), []ledger.LeaseID{ledger.NewLeaseID(), ledger.NewLeaseID()}
+	for n := 2; n >= 0; n-- {
+		if err := l.SetPage(t.Context(), s.ID(), page, leases[:n]); err != nil {
+			t.Fatal(err)
+		}
+		got, err := l.Page(t.Context(), s.ID(), page)
+		if err != nil || !slices.Equal(got, leases[:n]) {
+			t.Errorf("page: got %v, %v; want %v", got, err, leases[:n])
+		}
+		listed, err := l.Leases(t.Context(), s)
+		if err != nil || len(listed.Pages) != min(n, 1) || len(listed.Own) != 1 {
+			t.Errorf("with %d leases: got %v, %v", n, listed, err)
+		}
+	}
+	for _, remove := range []func() error{
+		func() error { return l.Remove(t.Context(), s, ledger.Leases{Pages: []ledger.PageID{page}}) },
+		func() error {
+			return errors.Join(l.RemoveUnreadable(t.Context(), s.ID()), l.Remove(t.Context(), s, ledger.Leases{}))
+		},
+	} {
+		if err := errors.Join(l.Create(t.Context(), s), l.SetPage(t.Context(), s.ID(), page, leases)); err != nil {
+			t.Fatal(err)
+		}
+		if err := remove(); err != nil {
+			t.Fatal(err)
+		}
+		if keys, err := logical.CollectKeys(t.Context(), storage); err != nil || len(keys) != 0 {
+			t.Errorf("left in storage: %v, %v", keys, err)
+		}
 	}
 }
 
@@ -195,7 +241,7 @@ func TestUnreadableEntries(t *testing.T) {
 	}{
 		{"no JSON", "no json", false},
 		{"a field of another type", `{"version":1,"token":7,"session_id":7}`, false},
-		{"newer", `{"version":2,"token":7,"session_id":7}`, true},
+		{"newer", `{"version":3,"token":7,"session_id":7}`, true},
 	} {
 		for _, key := range []string{"session/x", "current/roles/x"} {
 			t.Run(tt.name+" "+key, func(t *testing.T) {

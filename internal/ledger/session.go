@@ -55,6 +55,16 @@ func NewSession(s Session) *Session {
 	return &s
 }
 
+// WithPages returns s as a session whose leases may be stored in pages.
+func (s *Session) WithPages() *Session {
+	paged := *s
+	paged.Version = versionPaged
+	return &paged
+}
+
+// MayHavePages tells whether leases on s may be stored in pages.
+func (s *Session) MayHavePages() bool { return s.Version >= versionPaged }
+
 // ID returns the name of the session in the ledger. It is derived from what makes the session unique, so that a session
 // that Workfront returns twice is recognized, and it gives nothing of the token away.
 func (s *Session) ID() string {

@@ -169,6 +169,11 @@ var operations = []operation{
 		repeats: true, before: []int{0, 1, 1, 1, 0, 0, 0, 0, 0}, after: []int{0, 1, 1, 0, 0, 0, 0, 0, 0},
 	},
 
+	{
+		name: "reads of a share that are stored together", fixture: newSharedFixture, prepare: readOnce, do: readTogether,
+		before: []int{0, 0}, after: []int{1, 1},
+	},
+
 	{name: "revocation of the only lease", fixture: newFixture, prepare: toRevoke(1), do: revokeOne},
 	{name: "revocation of the first lease of many", fixture: newSameSessionFixture, prepare: inTurn(toRevoke(1), readOnce, readOnce), do: revokeOne},
 	{name: "revocation of a later lease of many", fixture: newSameSessionFixture, prepare: inTurn(readOnce, toRevoke(1), readOnce), do: revokeOne},
@@ -177,6 +182,13 @@ var operations = []operation{
 	{name: "revocation with a pending logout", fixture: newFixture, prepare: inTurn(toRevoke(1), logoutsFail), do: revokeOne},
 	{name: "revocation of all leases with a pending logout", fixture: newSameSessionFixture, prepare: inTurn(toRevoke(3), logoutsFail), do: revokeAll},
 	{name: "revocation of all leases of a share with a pending logout", fixture: newSharedFixture, prepare: inTurn(toRevoke(3), logoutsFail), do: revokeAll},
+
+	{name: "revocation of leases stored together", fixture: newSharedFixture, prepare: inTurn(toRevokeTogether, readOnce), do: revokeTogether},
+	{name: "revocation of all leases of a share, some stored together", fixture: newSharedFixture, prepare: toRevokeTogether, do: revokeAll},
+	{
+		name: "revocation of all leases, some stored together, with a pending logout", fixture: newSharedFixture,
+		prepare: inTurn(toRevokeTogether, logoutsFail), do: revokeAll,
+	},
 
 	{name: "retry of a pending logout", fixture: newFixture, prepare: inTurn(pendingLogout, pass(time.Minute)), do: maintain},
 	{name: "end of a pending logout", fixture: newFixture, prepare: inTurn(pendingLogout, pass(31*time.Minute)), do: maintain},
@@ -197,6 +209,7 @@ var operations = []operation{
 	}, prepare: inTurn(toRevoke(1), pass(45*time.Minute)), do: maintain},
 
 	{name: "termination", fixture: newSharedFixture, prepare: toRevoke(3), do: terminate, repeats: true},
+	{name: "termination, some leases stored together", fixture: newSharedFixture, prepare: toRevokeTogether, do: terminate, repeats: true},
 	{name: "termination with a pending logout", fixture: newSharedFixture, prepare: inTurn(toRevoke(3), logoutsFail), do: terminate, repeats: true},
 	{name: "end of sharing, leased", fixture: newSharedFixture, prepare: readOnce, do: retire, repeats: true},
 	{name: "end of sharing, unleased", fixture: newSharedFixture, prepare: unleased, do: retire, repeats: true},

@@ -104,9 +104,14 @@ func (s *breakingStorage) List(ctx context.Context, prefix string) ([]string, er
 }
 
 // books are what Vault knows of leases: those that readers hold, and those that it revokes until that succeeds.
-type books struct{ held, revoked []*session.Lease }
+type books struct {
+	mu            sync.Mutex
+	held, revoked []*session.Lease
+}
 
 func (b *books) hold(l *session.Lease, err error) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if err == nil {
 		b.held = append(b.held, l)
 	}

@@ -49,11 +49,11 @@ func (b *Broker) end(
 
 // remove takes a session out of the ledger, with its leases. The caller holds it.
 func (b *Broker) remove(ctx context.Context, l ledger.Ledger, h *handle) error {
-	if err := l.Remove(ctx, h.session, h.leases); err != nil {
+	if err := l.Remove(ctx, h.session, h.leases.stored()); err != nil {
 		b.setStale(h)
 		return err
 	}
-	h.session, h.leases = nil, make(ledger.LeaseSet)
+	b.setHeld(h, nil, newLeaseSet())
 	b.setEnding(h, notEnding)
 	return nil
 }
@@ -63,11 +63,11 @@ func (b *Broker) remove(ctx context.Context, l ledger.Ledger, h *handle) error {
 func (b *Broker) setPending(ctx context.Context, l ledger.Ledger, h *handle, s *ledger.Session, cause error) error {
 	first := s.State != ledger.StateLogoutPending
 	pending := b.pending(s)
-	if err := l.SetPending(ctx, h.session, pending, h.leases); err != nil {
+	if err := l.SetPending(ctx, h.session, pending, h.leases.stored()); err != nil {
 		b.setStale(h)
 		return err
 	}
-	h.session, h.leases = pending, make(ledger.LeaseSet)
+	b.setHeld(h, pending, newLeaseSet())
 	b.setEnding(h, notEnding)
 	b.notePending(pending, cause)
 	if first {

@@ -46,3 +46,31 @@ func (b *Broker) References(id string) int {
 	}
 	return 0
 }
+
+// InBatches returns how many leases of a session wait to be added, or removed, with the next write: a test has to know when
+// they do.
+func (b *Broker) InBatches(id string) int {
+	b.mu.Lock()
+	h := b.handles[id]
+	b.mu.Unlock()
+	if h == nil {
+		return 0
+	}
+	queues := map[*queue]bool{h.leases.adding: true}
+	h.leases.mu.Lock()
+	for _, p := range h.leases.pages {
+		if p != nil {
+			queues[p.removing] = true
+		}
+	}
+	h.leases.mu.Unlock()
+	n := 0
+	for q := range queues {
+		q.mu.Lock()
+		if q.next != nil {
+			n += len(q.next.leases)
+		}
+		q.mu.Unlock()
+	}
+	return n
+}

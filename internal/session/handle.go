@@ -11,16 +11,16 @@ import (
 // handle is what memory knows of one session. Two kinds of calls work on one:
 //
 //   - Those that use it add a lease to a live session, or remove one that is not the last. Any number of them go on at a
-//     time: they change the set of leases under Broker.mu, and write to the ledger afterwards.
+//     time.
 //   - A call that holds it has it to itself, from hold to letGo: loading, recording, ending. It begins when those that use
 //     the session have finished, so that ledger and memory agree; while it waits or works, nobody else begins to use it.
 type handle struct {
 	id  string
 	sem *semaphore.Weighted // a user has 1, a holder everyone
 
-	// Changed by a holder alone, but the members of leases by users, under Broker.mu.
-	session *ledger.Session // nil if the ledger does not hold it; replaced, never changed
-	leases  ledger.LeaseSet
+	// Replaced by a holder alone, with setHeld. Users change what is in leases.
+	session *ledger.Session // nil if the ledger does not hold it; never changed
+	leases  *leaseSet
 
 	// Guarded by Broker.mu.
 	refs   int    // calls that hold, use or wait for it, and shares whose current session it is
@@ -41,7 +41,7 @@ const (
 	// endingUnleased: because no lease is left, or to be ended regardless of its leases, which storage does not know yet.
 	// Revocations wait for what becomes of it.
 	endingUnleased
-	// endingRegardless: regardless of its leases, whose revocations are done once their entries are deleted.
+	// endingRegardless: regardless of its leases, whose revocations are done once they are removed from storage.
 	endingRegardless
 )
 
@@ -77,16 +77,27 @@ func (b *Broker) load(ctx context.Context, l ledger.Ledger, h *handle) error {
 		return nil
 	}
 	session, err := l.Get(ctx, h.id)
-	leases := make(ledger.LeaseSet)
+	leases := newLeaseSet()
 	if err == nil && session != nil {
-		leases, err = l.Leases(ctx, session)
+		leases, err = readLeases(ctx, l, session)
 	}
 	if err != nil {
 		b.setStale(h)
 		return err
 	}
-	h.session, h.leases = session, leases
+	if damage := leases.damage(); damage != nil {
+		b.logger.Error("some leases of a session cannot be read, so its last one does not log it out: it is logged out when it expires, "+
+			"or by `vault delete` of this mount's sessions/<session_id>", "session_id", h.id, "error", damage)
+	}
+	b.setHeld(h, session, leases)
 	return nil
+}
+
+// setHeld replaces what a holder knows of a session.
+func (b *Broker) setHeld(h *handle, session *ledger.Session, leases *leaseSet) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	h.session, h.leases = session, leases
 }
 
 // setStale has the next holder read the session anew, because storage may hold anything after a fault.
@@ -112,12 +123,13 @@ func (b *Broker) endingOf(id string) ending {
 	return notEnding
 }
 
-// endsRegardless tells whether a call is ending the session of that ID regardless of its leases.
-func (b *Broker) endsRegardless(id string) bool {
+// endsRegardless tells whether a call is ending the session of that ID regardless of its leases, and this one has an entry of
+// its own: then its revocation need not wait for that call.
+func (b *Broker) endsRegardless(id string, lease ledger.LeaseID) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	h := b.handles[id]
-	return h != nil && h.ending == endingRegardless && h.refs > 0
+	return h != nil && h.ending == endingRegardless && h.refs > 0 && !h.leases.inPage(lease)
 }
 
 // ref returns the handle of a session, and keeps it in memory until unrefLocked.
@@ -126,7 +138,7 @@ func (b *Broker) ref(id string) *handle {
 	defer b.mu.Unlock()
 	h := b.handles[id]
 	if h == nil {
-		h = &handle{id: id, sem: semaphore.NewWeighted(everyone), stale: true}
+		h = &handle{id: id, sem: semaphore.NewWeighted(everyone), leases: newLeaseSet(), stale: true}
 		b.handles[id] = h
 	}
 	h.refs++
@@ -153,17 +165,19 @@ func (b *Broker) dropLocked(h *handle) {
 	if h.ending != notEnding && !gone {
 		return
 	}
-	if h.stale || len(h.leases) <= 1 {
+	if h.stale || h.leases.len() <= 1 {
 		delete(b.handles, h.id)
 	}
 }
 
 // useLocked begins a call that uses the session, if it can take one now. It is ended by endUseLocked.
 func (b *Broker) useLocked(h *handle) bool {
-	if h == nil || h.stale || h.ending != notEnding || !h.sem.TryAcquire(1) {
-		return false
-	}
-	if h.session == nil || h.session.State != ledger.StateActive {
+	return h != nil && h.sem.TryAcquire(1) && b.usesLocked(h)
+}
+
+// usesLocked is useLocked for a caller that no other holds the session beside; if it cannot use it, that is over.
+func (b *Broker) usesLocked(h *handle) bool {
+	if h.stale || h.ending != notEnding || h.session == nil || h.session.State != ledger.StateActive {
 		h.sem.Release(1)
 		return false
 	}
@@ -193,10 +207,9 @@ func (b *Broker) attach(
 		b.mu.Unlock()
 		return nil, nil
 	}
-	h.leases[lease] = struct{}{}
 	b.mu.Unlock()
 
-	err := l.AddLease(ctx, id, lease)
+	err := h.leases.add(ctx, l, session, lease)
 
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -212,27 +225,39 @@ func (b *Broker) attach(
 func (b *Broker) detach(ctx context.Context, l ledger.Ledger, id string, lease ledger.LeaseID) (bool, error) {
 	b.mu.Lock()
 	h := b.handles[id]
-	if !b.useLocked(h) {
-		b.mu.Unlock()
-		return false, nil
-	}
-	_, on := h.leases[lease]
-	if len(h.leases) == 0 || on && len(h.leases) == 1 || lease == h.session.Lease {
-		b.endUseLocked(h)
-		b.mu.Unlock()
-		return false, nil
-	}
-	delete(h.leases, lease)
+	used := b.useLocked(h)
 	b.mu.Unlock()
+	if !used {
+		return false, nil
+	}
+	return b.detachUsed(ctx, l, h, lease)
+}
 
-	err := l.RemoveLease(ctx, id, lease)
+// detachInTurn is detach, after those who hold the session, or wait for that.
+func (b *Broker) detachInTurn(ctx context.Context, l ledger.Ledger, id string, lease ledger.LeaseID) (bool, error) {
+	h := b.ref(id)
+	defer b.unref(h)
+	if err := h.sem.Acquire(ctx, 1); err != nil {
+		return false, err
+	}
+	b.mu.Lock()
+	used := b.usesLocked(h)
+	b.mu.Unlock()
+	if !used {
+		return false, nil
+	}
+	return b.detachUsed(ctx, l, h, lease)
+}
+
+// detachUsed is detach for a caller that uses the session; that is over then.
+func (b *Broker) detachUsed(ctx context.Context, l ledger.Ledger, h *handle, lease ledger.LeaseID) (bool, error) {
+	done, err := h.leases.removeOther(ctx, l, h.id, lease, h.session.Lease)
 
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	defer b.endUseLocked(h)
 	if err != nil {
 		h.stale = true
-		return false, err
 	}
-	return true, nil
+	return done, err
 }

@@ -174,7 +174,7 @@ func newSession(src Source, started *workfront.Session) *ledger.Session {
 	if !stated {
 		lifetime = src.SessionTTL
 	}
-	return ledger.NewSession(ledger.Session{
+	s := ledger.NewSession(ledger.Session{
 		Token:     started.Token,
 		TokenType: started.TokenType,
 		Endpoint:  src.Endpoint,
@@ -185,6 +185,10 @@ func newSession(src Source, started *workfront.Session) *ledger.Session {
 		ExpiresAt: started.SentAt.Add(lifetime),
 		Stated:    stated,
 	})
+	if src.Shared {
+		return s.WithPages() // many readers may come at a time
+	}
+	return s
 }
 
 // wait is a reader who waits for a session of its own, and the goroutine that starts it.

@@ -11,7 +11,7 @@ import (
 // nobody leases. It is what remains when storage fails while that is done, and is kept in memory until storage answers.
 type owed struct {
 	session *ledger.Session // as Workfront returned it, if the ledger may not hold it
-	leases  ledger.LeaseSet
+	leases  map[ledger.LeaseID]struct{}
 	end     bool
 }
 
@@ -29,7 +29,7 @@ func (b *Broker) owe(s *ledger.Session, lease ledger.LeaseID) {
 		return
 	}
 	if h.owed.leases == nil {
-		h.owed.leases = make(ledger.LeaseSet)
+		h.owed.leases = make(map[ledger.LeaseID]struct{})
 	}
 	h.owed.leases[lease] = struct{}{}
 }
@@ -113,7 +113,7 @@ func (b *Broker) settleLease(
 // settleEnd ends a session that nobody leases, whether or not the ledger holds it.
 func (b *Broker) settleEnd(ctx context.Context, l ledger.Ledger, h *handle, s *ledger.Session) error {
 	if h.session != nil {
-		if len(h.leases) > 0 || h.session.State != ledger.StateActive {
+		if h.leases.len() > 0 || h.session.State != ledger.StateActive {
 			return nil
 		}
 		_, err := b.end(ctx, l, h, endingUnleased, b.tryLogout)

@@ -57,7 +57,7 @@ func (b *Broker) recordHeld(
 	}
 	h.session = recorded
 	if !fresh.Lease.IsZero() {
-		h.leases[fresh.Lease] = struct{}{}
+		h.leases.note(fresh.Lease)
 	}
 	b.setEnding(h, notEnding) // Workfront returned it just now, so it lives
 	return recorded, nil
@@ -83,6 +83,9 @@ func (b *Broker) renewed(known, fresh *ledger.Session) *ledger.Session {
 	earlier := fresh.Stated && fresh.ExpiresAt.Before(known.ExpiresAt) // always counts: no lease may outlive it
 	if earlier || b.restates(known, fresh) {
 		updated.ExpiresAt, updated.Stated = fresh.ExpiresAt, fresh.Stated
+	}
+	if fresh.MayHavePages() {
+		updated = *updated.WithPages()
 	}
 	if known.State == ledger.StateLogoutPending {
 		updated.State, updated.PendingSince = ledger.StateActive, time.Time{}
@@ -113,7 +116,7 @@ func (b *Broker) endUnrecorded(ctx context.Context, l ledger.Ledger, s *ledger.S
 		return
 	}
 	// Storage that reports an error may have written all the same.
-	if err := l.Remove(ctx, s, nil); err != nil {
+	if err := l.Remove(ctx, s, ledger.Leases{}); err != nil {
 		b.owe(s, s.Lease)
 	}
 }

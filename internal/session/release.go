@@ -22,7 +22,7 @@ func (b *Broker) release(ctx context.Context, l ledger.Ledger, ref LeaseRef) err
 	if err != nil {
 		return fmt.Errorf("release lease: %w", err)
 	}
-	if b.endsRegardless(ref.SessionID) {
+	if b.endsRegardless(ref.SessionID, lease) {
 		return l.RemoveLease(ctx, ref.SessionID, lease) // the session's end is seen to, and nobody waits for it
 	}
 	if done, err := b.detach(ctx, l, ref.SessionID, lease); done || err != nil {
@@ -36,6 +36,16 @@ func (b *Broker) release(ctx context.Context, l ledger.Ledger, ref LeaseRef) err
 	}
 	if err != nil {
 		return err
+	}
+	if h.session != nil && h.leases.hasOther(lease, h.session.Lease) {
+		// Others who wait for the session may come for their leases as well: they are removed together, and none holds it meanwhile.
+		b.letGo(h)
+		if done, err := b.detachInTurn(ctx, l, ref.SessionID, lease); done || err != nil {
+			return err
+		}
+		if h, err = b.hold(ctx, l, ref.SessionID); err != nil {
+			return err
+		}
 	}
 	defer b.letGo(h)
 	if h.session == nil {
@@ -54,8 +64,8 @@ func (b *Broker) releaseHeld(ctx context.Context, l ledger.Ledger, h *handle, le
 		// Logged out, or expired. An interrupted removal may have left the lease.
 		return l.RemoveLease(ctx, h.id, lease)
 	}
-	_, on := h.leases[lease]
-	others := len(h.leases)
+	on := h.leases.has(lease)
+	others := h.leases.len()
 	if on {
 		others--
 	}
@@ -72,18 +82,15 @@ func (b *Broker) releaseHeld(ctx context.Context, l ledger.Ledger, h *handle, le
 			return err
 		}
 		h.session = &updated
-	default:
-		if err := l.RemoveLease(ctx, h.id, lease); err != nil {
-			return err
-		}
+		h.leases.drop(lease)
+		return nil
 	}
-	delete(h.leases, lease)
-	return nil
+	return h.leases.remove(ctx, l, h.id, lease)
 }
 
 // endUnleased ends the session that the caller holds if no one leases it.
 func (b *Broker) endUnleased(ctx context.Context, l ledger.Ledger, h *handle) error {
-	if h.session == nil || len(h.leases) > 0 || h.session.State != ledger.StateActive {
+	if h.session == nil || h.leases.len() > 0 || h.session.State != ledger.StateActive {
 		return nil
 	}
 	session := h.session

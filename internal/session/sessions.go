@@ -22,13 +22,17 @@ func (b *Broker) IDs(ctx context.Context, storage logical.Storage) ([]string, er
 	return ids, err
 }
 
-// Leases returns how many leases a session has.
+// Leases returns how many leases a session has. The error is a *ledger.DamagedError, a *ledger.NewerError or a failure of
+// storage.
 func (b *Broker) Leases(ctx context.Context, storage logical.Storage, s *ledger.Session) (int, error) {
 	if n, ok := b.leasesInMemory(s.ID()); ok {
 		return n, nil
 	}
-	leases, err := ledger.New(storage).Leases(ctx, s)
-	return len(leases), err
+	leases, err := readLeases(ctx, ledger.New(storage), s)
+	if err != nil {
+		return 0, err
+	}
+	return leases.len(), leases.damage()
 }
 
 func (b *Broker) leasesInMemory(id string) (n int, ok bool) {
@@ -39,7 +43,7 @@ func (b *Broker) leasesInMemory(id string) (n int, ok bool) {
 		return 0, false
 	}
 	defer b.endUseLocked(h)
-	return len(h.leases), true
+	return h.leases.len(), h.leases.damage() == nil
 }
 
 // Terminate logs a session out at Workfront now, regardless of its leases, which can be revoked as usual afterwards. It

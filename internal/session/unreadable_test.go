@@ -12,7 +12,7 @@ import (
 
 const (
 	damagedEntry = "no json"
-	newerEntry   = `{"version": 2, "sessions": ["of another form"]}`
+	newerEntry   = `{"version": 3, "sessions": ["of another form"]}`
 )
 
 // A hint that cannot be read costs a session that is started anew, and nothing else.
@@ -123,7 +123,7 @@ func TestUnreadableSession(t *testing.T) {
 			t.Errorf("damaged: got %v", err)
 		}
 		var newer *ledger.NewerError
-		if _, err := f.broker.Session(t.Context(), f.storage, "b"); !errors.As(err, &newer) || newer.Version != 2 {
+		if _, err := f.broker.Session(t.Context(), f.storage, "b"); !errors.As(err, &newer) || newer.Version != 3 {
 			t.Errorf("newer: got %v", err)
 		}
 	})

@@ -1,0 +1,470 @@
+package session_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/vault/sdk/logical"
+
+	"vault-plugin-secrets-workfront/internal/ledger"
+	"vault-plugin-secrets-workfront/internal/session"
+	"vault-plugin-secrets-workfront/internal/workfronttest"
+)
+
+// duringLeaseWrite is storage that calls begin once, ahead of the first write of a lease.
+func duringLeaseWrite(s logical.Storage, begin func()) logical.Storage {
+	var once sync.Once
+	return &hookStorage{Storage: s, before: func(op, key string) error {
+		if (op == "put" || op == "delete") && strings.HasPrefix(key, "lease/") {
+			once.Do(begin)
+		}
+		return nil
+	}}
+}
+
+// awaitBatch waits until so many leases of a session go with the next write.
+func (f *fixture) awaitBatch(id string, n int) {
+	f.t.Helper()
+	eventually(f.t, fmt.Sprintf("%d leases go with the next write", n), func() bool { return f.broker.InBatches(id) == n })
+}
+
+// awaitAll waits for what goes on beside an operation, or for the death of its process, when ctx ends.
+func awaitAll(ctx context.Context, all *sync.WaitGroup) {
+	done := make(chan struct{})
+	go func() {
+		all.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
+}
+
+// inOnePage is how many leases readTogether has stored in one entry.
+const inOnePage = 4
+
+// readTogether has a reader come whose lease has an entry of its own, and during its write others, whose leases are stored
+// together. The books have a lease on the session already.
+func readTogether(ctx context.Context, f *fixture, s logical.Storage, b *books) error {
+	id := append(b.held, b.revoked...)[0].SessionID
+	var all sync.WaitGroup
+	defer awaitAll(ctx, &all)
+	return read(ctx, f, duringLeaseWrite(s, func() {
+		for range inOnePage {
+			all.Go(func() { _ = read(ctx, f, s, b) })
+		}
+		f.awaitBatch(id, inOnePage)
+	}), b)
+}
+
+// toRevokeTogether prepares leases that Vault is to revoke, those in one entry first.
+func toRevokeTogether(f *fixture, b *books) {
+	all := &books{held: []*session.Lease{f.issue()}}
+	if err := readTogether(f.t.Context(), f, f.storage, all); err != nil {
+		f.t.Fatal(err)
+	}
+	var own []*session.Lease
+	for _, l := range all.held {
+		entry, err := f.storage.Storage.Get(f.t.Context(), "lease/"+l.SessionID+"/"+l.ID)
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		if entry != nil {
+			own = append(own, l)
+			continue
+		}
+		b.revoked = append(b.revoked, l)
+	}
+	if len(b.revoked) != inOnePage {
+		f.t.Fatalf("stored together: got %d leases, want %d", len(b.revoked), inOnePage)
+	}
+	b.revoked = append(b.revoked, own...)
+}
+
+// revokeTogether has Vault revoke the leases in one entry: one, during its write others, and then the last.
+func revokeTogether(ctx context.Context, f *fixture, s logical.Storage, b *books) error {
+	first, others, last := b.revoked[0], b.revoked[1:inOnePage-1], b.revoked[inOnePage-1]
+	results := make(chan error, len(others))
+	var all sync.WaitGroup
+	err := func() error {
+		defer awaitAll(ctx, &all)
+		return f.broker.Release(ctx, duringLeaseWrite(s, func() {
+			for _, l := range others {
+				all.Go(func() { results <- f.broker.Release(ctx, s, l.LeaseRef) })
+			}
+			f.awaitBatch(first.SessionID, len(others))
+		}), first.LeaseRef)
+	}()
+	for range len(results) {
+		err = errors.Join(err, <-results)
+	}
+	return errors.Join(err, f.broker.Release(ctx, s, last.LeaseRef))
+}
+
+// leaseEntries returns the keys of all leases in storage.
+func (f *fixture) leaseEntries() []string {
+	f.t.Helper()
+	keys, err := logical.CollectKeysWithPrefix(f.t.Context(), f.storage.Storage, "lease/")
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return keys
+}
+
+// wantLeases checks how many leases a session has, in memory and in storage.
+func (f *fixture) wantLeases(l *session.Lease, want int) {
+	f.t.Helper()
+	s, err := f.broker.Session(f.t.Context(), f.storage, l.SessionID)
+	if err != nil || s == nil {
+		f.t.Fatalf("session: got %v, %v", s, err)
+	}
+	inMemory, err1 := f.broker.Leases(f.t.Context(), f.storage, s)
+	inStorage, err2 := f.newBroker().Leases(f.t.Context(), f.storage, s)
+	if inMemory != want || inStorage != want || err1 != nil || err2 != nil {
+		f.t.Errorf("leases: got %d in memory and %d in storage (%v, %v), want %d", inMemory, inStorage, err1, err2, want)
+	}
+}
+
+// Readers who come while a lease is written are answered after one more write, not one each. An entry holds 64 leases at most,
+// and 4 at least: fewer have an entry each.
+func TestReadersShareAWrite(t *testing.T) {
+	for _, tt := range []struct {
+		waves   []int // of readers, the next when all of them go with one write
+		entries int
+	}{{[]int{1}, 1}, {[]int{3}, 3}, {[]int{4}, 1}, {[]int{64}, 1}, {[]int{64, 1}, 2}, {[]int{64, 64, 22}, 3}} {
+		t.Run(fmt.Sprint(tt.waves), func(t *testing.T) {
+			readers := 0
+			for _, wave := range tt.waves {
+				readers += wave
+			}
+			f := newSharedFixture(t)
+			b := &books{}
+			readOnce(f, b)
+			var all sync.WaitGroup
+			var writes int64
+			err := read(t.Context(), f, duringLeaseWrite(f.storage, func() {
+				for _, wave := range tt.waves {
+					for range wave {
+						all.Go(func() { _ = read(t.Context(), f, f.storage, b) })
+					}
+					f.awaitBatch(b.held[0].SessionID, wave)
+				}
+				writes = f.storage.writes.Load()
+			}), b)
+			all.Wait()
+			if err != nil || len(b.held) != readers+2 {
+				t.Fatalf("got %d leases and %v, want %d", len(b.held), err, readers+2)
+			}
+			if got := int(f.storage.writes.Load() - writes - 1); got != tt.entries {
+				t.Errorf("writes: got %d, want %d", got, tt.entries)
+			}
+			f.wantLeases(b.held[0], readers+2)
+			for i, l := range b.held {
+				f.wantAlive(l, true)
+				f.release(l)
+				f.release(l) // twice is once
+				if left := len(b.held) - i - 1; left > 0 {
+					f.wantLeases(l, left)
+				}
+			}
+			f.wantAlive(b.held[0], false)
+			f.wantOnlyCurrent()
+		})
+	}
+}
+
+// Leases that are revoked during a write to their entry are taken out of it with one more.
+func TestRevocationsShareAWrite(t *testing.T) {
+	f := newSharedFixture(t)
+	b := &books{}
+	toRevokeTogether(f, b)
+	writes := f.storage.writes.Load()
+	if err := revokeTogether(t.Context(), f, f.storage, b); err != nil {
+		t.Fatal(err)
+	}
+	if got := f.storage.writes.Load() - writes; got != 3 {
+		t.Errorf("writes for %d revocations: got %d, want 3", inOnePage, got)
+	}
+	f.wantLeases(b.revoked[inOnePage], len(b.revoked)-inOnePage)
+	if keys := f.leaseEntries(); len(keys) != len(b.revoked)-inOnePage {
+		t.Errorf("entries of leases: got %v, want those of the %d that are left", keys, len(b.revoked)-inOnePage)
+	}
+}
+
+// So are those of a process that has just started, and has to read the session first.
+func TestFirstRevocationsShareAWrite(t *testing.T) {
+	f := newSharedFixture(t)
+	b := &books{}
+	toRevokeTogether(f, b)
+	id, revoked := b.revoked[0].SessionID, b.revoked[1:] // one lease in the page is left
+	f.broker = f.newBroker()
+	waiting := &hookStorage{Storage: f.storage, before: func(op, key string) error {
+		if op == "get" && key == "session/"+id {
+			eventually(t, "all wait for the session", func() bool { return f.broker.References(id) == len(revoked) })
+		}
+		return nil
+	}}
+	var first sync.Once
+	storage := &hookStorage{Storage: waiting, before: func(op, key string) error {
+		if op == "put" && strings.Contains(key, "/page-") {
+			first.Do(func() { f.awaitBatch(id, inOnePage-2) })
+		}
+		return nil
+	}}
+	var all sync.WaitGroup
+	for _, l := range revoked {
+		all.Go(func() {
+			if err := f.broker.Release(t.Context(), storage, l.LeaseRef); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	f.wantLeases(b.revoked[0], 1)
+}
+
+// A reader who leaves takes nothing from those whose leases are written with theirs.
+func TestReaderLeavesDuringACommonWrite(t *testing.T) {
+	f := newSharedFixture(t)
+	b := &books{}
+	readOnce(f, b)
+	id := b.held[0].SessionID
+	leaving, leave := context.WithCancel(t.Context())
+	var all sync.WaitGroup
+	left := make(chan error, 2)
+	err := read(t.Context(), f, duringLeaseWrite(f.storage, func() {
+		// The first of a batch writes it, so one who leaves comes first, and one later.
+		all.Go(func() { left <- read(leaving, f, f.storage, &books{}) })
+		f.awaitBatch(id, 1)
+		for range 2 {
+			all.Go(func() { _ = read(t.Context(), f, f.storage, b) })
+		}
+		f.awaitBatch(id, 3)
+		all.Go(func() { left <- read(leaving, f, f.storage, &books{}) })
+		f.awaitBatch(id, 4)
+		leave()
+	}), b)
+	all.Wait()
+	for range 2 {
+		if err := <-left; !errors.Is(err, context.Canceled) {
+			t.Errorf("those who left: got %v", err)
+		}
+	}
+	if err != nil || len(b.held) != 4 {
+		t.Fatalf("those who stayed: got %d leases and %v, want 4", len(b.held), err)
+	}
+	f.wantLeases(b.held[0], 4)
+}
+
+// A revocation that is given up during a write takes nothing from those that go with it.
+func TestRevocationGivenUpDuringACommonWrite(t *testing.T) {
+	f := newSharedFixture(t)
+	b := &books{}
+	toRevokeTogether(f, b)
+	id := b.revoked[0].SessionID
+	leaving, leave := context.WithCancel(t.Context())
+	var all sync.WaitGroup
+	results := make(chan error, 2)
+	err := f.broker.Release(t.Context(), duringLeaseWrite(f.storage, func() {
+		all.Go(func() {
+			storage := &hookStorage{Storage: heedful{f.storage}, before: func(op, _ string) error {
+				if op == "put" {
+					leave()
+				}
+				return nil
+			}}
+			results <- f.broker.Release(leaving, storage, b.revoked[1].LeaseRef)
+		})
+		f.awaitBatch(id, 1)
+		all.Go(func() { results <- f.broker.Release(t.Context(), f.storage, b.revoked[2].LeaseRef) })
+		f.awaitBatch(id, 2)
+	}), b.revoked[0].LeaseRef)
+	all.Wait()
+	if err := errors.Join(err, <-results, <-results); err != nil {
+		t.Error(err)
+	}
+	f.wantLeases(b.revoked[0], len(b.revoked)-3)
+}
+
+// heedful is storage that does nothing for a call that was given up.
+type heedful struct{ logical.Storage }
+
+func (s heedful) Put(ctx context.Context, e *logical.StorageEntry) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return s.Storage.Put(ctx, e)
+}
+
+// One write that hangs in storage does not stop the readers who come after it.
+func TestReadersDoNotWaitForAWriteThatHangs(t *testing.T) {
+	f := newSharedFixture(t)
+	b := &books{}
+	readOnce(f, b)
+	var all sync.WaitGroup
+	err := read(t.Context(), f, duringLeaseWrite(f.storage, func() {
+		for range 2 * inOnePage {
+			all.Go(func() { _ = read(t.Context(), f, f.storage, b) })
+		}
+		all.Wait()
+	}), b)
+	if err != nil || len(b.held) != 2*inOnePage+2 {
+		t.Errorf("got %d leases and %v, want %d", len(b.held), err, 2*inOnePage+2)
+	}
+	f.wantLeases(b.held[0], 2*inOnePage+2)
+}
+
+// Leases whose common write fails are nobody's, whether or not storage took it.
+func TestCommonWriteThatFails(t *testing.T) {
+	for _, taken := range []bool{false, true} {
+		t.Run(fmt.Sprintf("taken %t", taken), func(t *testing.T) {
+			f := newSharedFixture(t)
+			b := &books{}
+			readOnce(f, b)
+			id := b.held[0].SessionID
+			isPage := func(key string) bool { return strings.HasPrefix(key, "lease/"+id+"/page-") }
+			var failed atomic.Int64
+			var all sync.WaitGroup
+			storage := &hookStorage{Storage: f.storage}
+			hook := func(op, key string) error {
+				if op == "put" && isPage(key) {
+					failed.Add(1)
+					return errStorage
+				}
+				return nil
+			}
+			if taken {
+				storage.after = hook
+			} else {
+				storage.before = hook
+			}
+			results := make(chan error, inOnePage)
+			err := read(t.Context(), f, duringLeaseWrite(f.storage, func() {
+				for range inOnePage {
+					all.Go(func() { results <- read(t.Context(), f, storage, b) })
+				}
+				f.awaitBatch(id, inOnePage)
+			}), b)
+			all.Wait()
+			for range inOnePage {
+				if err := <-results; !errors.Is(err, errStorage) {
+					t.Errorf("got %v, want the failure of storage", err)
+				}
+			}
+			if err != nil || failed.Load() != 1 {
+				t.Fatalf("the reader before them got %v; %d common writes failed, want 1", err, failed.Load())
+			}
+			f.wantLeases(b.held[0], 2)
+			for _, l := range b.held {
+				f.release(l)
+			}
+			f.wantAlive(b.held[0], false)
+			f.wantOnlyCurrent()
+		})
+	}
+}
+
+// A session that an older build has stored gets no pages, because that build would not see them. A session that Workfront
+// returns again may have them from then on.
+func TestOlderSessionsHaveNoPages(t *testing.T) {
+	f := newSharedFixture(t)
+	b := &books{}
+	readOnce(f, b)
+	id := b.held[0].SessionID
+	version := func(want float64) {
+		t.Helper()
+		f.edit("session/"+id, func(entry map[string]any) {
+			if entry["version"] != want {
+				t.Errorf("version of the session: got %v, want %v", entry["version"], want)
+			}
+		})
+	}
+	version(2)
+	f.edit("session/"+id, func(entry map[string]any) { entry["version"] = 1 })
+	f.broker = f.newBroker()
+	readOnce(f, b)
+	var all sync.WaitGroup
+	err := read(t.Context(), f, duringLeaseWrite(f.storage, func() {
+		for range inOnePage {
+			all.Go(func() { _ = read(t.Context(), f, f.storage, b) })
+		}
+		all.Wait() // none of them waits for the write
+	}), b)
+	if keys := f.leaseEntries(); err != nil || len(keys) != inOnePage+3 {
+		t.Errorf("entries of leases: got %v and %v, want one for each of the %d", keys, err, inOnePage+3)
+	}
+	version(1)
+	f.behave(func(b *workfronttest.Behaviour) { b.SameSession = true })
+	f.source.KeyFingerprint = "changed"
+	readOnce(f, b)
+	version(2)
+	if err := readTogether(t.Context(), f, f.storage, b); err != nil {
+		t.Fatal(err)
+	}
+	f.wantLeases(b.held[0], 2*inOnePage+5)
+}
+
+// Sessions of one reader are stored as they always were, so that an older build can log them out.
+func TestSessionsOfOneReaderAreStoredAsBefore(t *testing.T) {
+	f := newFixture(t)
+	lease := f.issue()
+	f.edit("session/"+lease.SessionID, func(entry map[string]any) {
+		if entry["version"] != 1. {
+			t.Errorf("version: got %v, want 1", entry["version"])
+		}
+	})
+}
+
+// A page that cannot be read keeps nobody from logging the session out, and its session from being logged out while leases in it
+// may live.
+func TestUnreadablePage(t *testing.T) {
+	for name, entry := range map[string]string{
+		"damaged": damagedEntry, "newer": newerEntry, "no lease IDs": `{"version":2,"leases":["x"]}`,
+		"empty": `{"version":2,"leases":[]}`, "of another kind": "{}", "null": "null",
+	} {
+		for _, terminate := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, by an operator %t", name, terminate), func(t *testing.T) {
+				f := newSharedFixture(t)
+				b := &books{}
+				toRevokeTogether(f, b)
+				for _, key := range f.leaseEntries() {
+					if strings.Contains(key, "/page-") {
+						f.storage.put(t, key, entry)
+					}
+				}
+				log := f.logged()
+				record, err := f.broker.Session(t.Context(), f.storage, b.revoked[0].SessionID)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := f.broker.Leases(t.Context(), f.storage, record); !isA[*ledger.DamagedError](err) && !isA[*ledger.NewerError](err) {
+					t.Errorf("number of leases: got %v, want an error", err)
+				}
+				for _, l := range b.revoked {
+					f.release(l)
+					f.wantAlive(l, true)
+				}
+				if line := lineWith(log, "cannot be read"); !strings.Contains(line, "[ERROR]") || !strings.Contains(line, record.ID()) {
+					t.Errorf("the log says %q", line)
+				}
+				if terminate {
+					if unreadable, err := f.broker.Terminate(t.Context(), f.storage, record.ID()); unreadable || err != nil {
+						t.Errorf("termination: got unreadable %t, %v", unreadable, err)
+					}
+				} else {
+					f.clock.Advance(time.Hour)
+					f.maintain()
+				}
+				f.wantAlive(b.revoked[0], false)
+				f.wantOnlyCurrent()
+			})
+		}
+	}
+}
