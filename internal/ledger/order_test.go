@@ -193,7 +193,7 @@ func TestRemoveLeavesNothing(t *testing.T) {
 
 // A page holds what it was given last, and is gone with its last lease, or with its session.
 func TestPages(t *testing.T) {
-	storage := &logical.InmemStorage{}
+	storage := storagetest.New()
 	l, s := ledger.New(storage), newSession("a").WithPages()
 	if !s.MayHavePages() || newSession("a").MayHavePages() || s.ID() != newSession("a").ID() {
 		t.Error("pages are not allowed where they should be, or the other way round")
@@ -227,8 +227,8 @@ func TestPages(t *testing.T) {
 		if err := remove(); err != nil {
 			t.Fatal(err)
 		}
-		if keys, err := logical.CollectKeys(t.Context(), storage); err != nil || len(keys) != 0 {
-			t.Errorf("left in storage: %v, %v", keys, err)
+		if keys := storage.Keys(t); len(keys) != 0 {
+			t.Errorf("left in storage: %v", keys)
 		}
 	}
 }

@@ -2,12 +2,12 @@ package session_test
 
 import (
 	"context"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/hashicorp/vault/sdk/logical"
 
+	"vault-plugin-secrets-workfront/internal/storagetest"
 	"vault-plugin-secrets-workfront/internal/workfronttest"
 )
 
@@ -105,9 +105,9 @@ func try(ctx context.Context, f *fixture, s logical.Storage, _ *books) error {
 // owedSession prepares a session that could be neither stored nor logged out.
 func owedSession(f *fixture, b *books) {
 	f.logoutsFail()
-	f.storage.writesLeft.Store(0)
+	f.storage.Script(writesFail(0))
 	_ = read(f.t.Context(), f, f.storage, b)
-	f.storage.heal()
+	f.storage.Script()
 	f.clock.Advance(time.Minute)
 }
 
@@ -146,12 +146,10 @@ var operations = []operation{
 	{
 		name: "replacement of an unleased session", fixture: newSharedFixture, prepare: inTurn(unleased, sourceChanges),
 		do: func(ctx context.Context, f *fixture, s logical.Storage, b *books) error {
-			afterwards := &hookStorage{Storage: s, before: func(op, key string) error {
-				if op == "put" && strings.HasPrefix(key, "lease/") {
-					f.broker.AwaitBackground() // the logout of the one before, which no reader waits for
-				}
-				return nil
-			}}
+			afterwards := storagetest.Over(s, storagetest.Rule{
+				On: storagetest.Put, Prefix: "lease/",
+				Then: storagetest.First(f.broker.AwaitBackground), // the logout of the one before, which no reader waits for
+			})
 			return read(ctx, f, afterwards, b)
 		},
 		before: []int{1, 1, 1, 0, 0, 0}, after: []int{1, 1, 1, 0, 0, 1},

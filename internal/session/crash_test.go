@@ -3,7 +3,6 @@ package session_test
 import (
 	"context"
 	"fmt"
-	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -12,96 +11,8 @@ import (
 
 	"vault-plugin-secrets-workfront/internal/ledger"
 	"vault-plugin-secrets-workfront/internal/session"
+	"vault-plugin-secrets-workfront/internal/storagetest"
 )
-
-// breakdown is what happens at one write of an operation.
-type breakdown struct {
-	name    string
-	applied bool // the write was carried out all the same
-	once    bool // the writes after it succeed
-	dies    bool // the process dies there: nothing comes after it, in storage or at Workfront
-}
-
-var breakdowns = []breakdown{
-	{name: "storage fails"},
-	{name: "storage fails, but carries out", applied: true},
-	{name: "one write fails", once: true},
-	{name: "one write fails, but is carried out", once: true, applied: true},
-	{name: "process dies before", dies: true},
-	{name: "process dies after", dies: true, applied: true},
-}
-
-// breakingStorage is the storage of one operation. It breaks after so many writes.
-type breakingStorage struct {
-	logical.Storage
-	breakdown
-	after int
-
-	mu     sync.Mutex
-	writes int
-	broken bool
-	dead   chan struct{} // closed when the process has died
-}
-
-// die ends the goroutine that calls, as all of them end with their process.
-func (s *breakingStorage) die() {
-	select {
-	case <-s.dead:
-	default:
-		close(s.dead)
-	}
-	s.mu.Unlock()
-	runtime.Goexit()
-}
-
-// lock makes one call at a time, and none of a process that has died.
-func (s *breakingStorage) lock() {
-	s.mu.Lock()
-	if s.broken && s.dies {
-		s.die()
-	}
-}
-
-func (s *breakingStorage) write(do func() error) error {
-	s.lock()
-	defer s.mu.Unlock()
-	s.writes++
-	breaks := s.writes == s.after+1 || s.writes > s.after && !s.once
-	if !breaks {
-		return do()
-	}
-	s.broken = true
-	if s.applied {
-		if err := do(); err != nil {
-			return err
-		}
-	}
-	if s.dies {
-		defer s.mu.Lock() // for the one above
-		s.die()
-	}
-	return errStorage
-}
-
-func (s *breakingStorage) Put(ctx context.Context, e *logical.StorageEntry) error {
-	return s.write(func() error { return s.Storage.Put(ctx, e) })
-}
-
-func (s *breakingStorage) Delete(ctx context.Context, key string) error {
-	return s.write(func() error { return s.Storage.Delete(ctx, key) })
-}
-
-func (s *breakingStorage) Get(ctx context.Context, key string) (*logical.StorageEntry, error) {
-	s.lock()
-	defer s.mu.Unlock()
-	return s.Storage.Get(ctx, key)
-}
-
-func (s *breakingStorage) List(ctx context.Context, prefix string) ([]string, error) {
-	s.lock()
-	defer s.mu.Unlock()
-	return s.Storage.List(ctx, prefix)
-}
 
 // books are what Vault knows of leases: those that readers hold, and those that it revokes until that succeeds.
 type books struct {
@@ -133,7 +44,7 @@ type operation struct {
 }
 
 // run does the operation and whatever it starts in the background, and tells whether storage broke meanwhile.
-func (o operation) run(f *fixture, b *books, s *breakingStorage) (broke bool) {
+func (o operation) run(f *fixture, b *books, s *storagetest.Breaking) (broke bool) {
 	ctx, cancel := context.WithCancel(f.t.Context())
 	defer cancel()
 	done := make(chan struct{})
@@ -143,12 +54,12 @@ func (o operation) run(f *fixture, b *books, s *breakingStorage) (broke bool) {
 	}()
 	select {
 	case <-done:
-	case <-s.dead:
+	case <-s.Dead:
 		cancel() // who waits for the process leaves
 		<-done
 	}
 	f.broker.AwaitBackground()
-	return s.broken
+	return s.Broke()
 }
 
 // TestEveryWriteOfEveryOperation breaks each operation at each of its writes, in each way. Afterwards what the readers hold
@@ -157,9 +68,10 @@ func TestEveryWriteOfEveryOperation(t *testing.T) {
 	for _, o := range operations {
 		t.Run(o.name, func(t *testing.T) {
 			t.Parallel()
-			for _, d := range breakdowns {
+			for _, d := range storagetest.Breakdowns {
 				for n, broke := 0, true; broke; n++ {
-					t.Run(fmt.Sprintf("%s write %d", d.name, n+1), func(t *testing.T) {
+					broke = false // else a row that ends early is repeated without end
+					t.Run(fmt.Sprintf("%s write %d", d.Name, n+1), func(t *testing.T) {
 						broke = o.breakAt(t, d, n)
 					})
 				}
@@ -168,17 +80,17 @@ func TestEveryWriteOfEveryOperation(t *testing.T) {
 	}
 }
 
-func (o operation) breakAt(t *testing.T, d breakdown, n int) (broke bool) {
+func (o operation) breakAt(t *testing.T, d storagetest.Breakdown, n int) (broke bool) {
 	f, b := o.fixture(t), &books{}
 	if o.prepare != nil {
 		o.prepare(f, b)
 		f.broker.AwaitBackground()
 	}
-	s := &breakingStorage{Storage: f.storage, breakdown: d, after: n, dead: make(chan struct{})}
+	s := d.At(n, f.storage)
 	if broke = o.run(f, b, s); !broke && n == 0 {
 		t.Error("nothing was written, so nothing was tested")
 	}
-	if broke && d.dies {
+	if broke && d.Dies {
 		f.broker = f.newBroker()
 	}
 	f.server.ClearFaults()
@@ -211,7 +123,7 @@ func (o operation) breakAt(t *testing.T, d breakdown, n int) (broke bool) {
 	f.maintain()
 
 	lost := 0
-	if points := map[bool][]int{false: o.before, true: o.after}[d.applied]; broke && d.dies && points != nil {
+	if points := map[bool][]int{false: o.before, true: o.after}[d.Applied]; broke && d.Dies && points != nil {
 		if n >= len(points) {
 			t.Fatalf("there are more writes than the %d that are known", len(points))
 		}

@@ -3,14 +3,13 @@ package session_test
 import (
 	"context"
 	"errors"
-	"slices"
-	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
+	"vault-plugin-secrets-workfront/internal/await"
 	"vault-plugin-secrets-workfront/internal/ledger"
 	"vault-plugin-secrets-workfront/internal/session"
+	"vault-plugin-secrets-workfront/internal/storagetest"
 	"vault-plugin-secrets-workfront/internal/workfront"
 	"vault-plugin-secrets-workfront/internal/workfronttest"
 )
@@ -24,12 +23,13 @@ func TestReplacedSessionIsEndedOnceStorageAnswers(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.source.KeyFingerprint = "changed"
-	broken := &hookStorage{Storage: f.storage, before: func(op, key string) error {
-		if op == "get" && slices.Contains(ids, strings.TrimPrefix(key, "session/")) {
-			return errStorage
-		}
-		return nil
-	}}
+	var unreadable []storagetest.Rule
+	for _, id := range ids {
+		unreadable = append(unreadable, storagetest.Rule{
+			On: storagetest.Get, Prefix: "session/" + id, Then: storagetest.Fail(storagetest.ErrBroken),
+		})
+	}
+	broken := storagetest.Over(f.storage, unreadable...)
 	if _, err := f.broker.Issue(t.Context(), broken, f.source); err != nil {
 		t.Fatal(err)
 	}
@@ -49,22 +49,11 @@ func TestSessionThatStorageTookAllTheSame(t *testing.T) {
 	for _, shared := range []bool{false, true} {
 		f := newFixture(t)
 		f.source.Shared = shared
-		broken := &hookStorage{
-			Storage: f.storage,
-			before: func(op, _ string) error {
-				if op == "delete" {
-					return errStorage
-				}
-				return nil
-			},
-			after: func(op, key string) error {
-				if op == "put" && strings.HasPrefix(key, "session/") {
-					return errStorage
-				}
-				return nil
-			},
-		}
-		if _, err := f.broker.Issue(t.Context(), broken, f.source); !errors.Is(err, errStorage) {
+		broken := storagetest.Over(f.storage,
+			storagetest.Rule{On: storagetest.Delete, Then: storagetest.Fail(storagetest.ErrBroken)},
+			storagetest.Rule{On: storagetest.Put, Prefix: "session/", Then: storagetest.FailLate(storagetest.ErrBroken)},
+		)
+		if _, err := f.broker.Issue(t.Context(), broken, f.source); !errors.Is(err, storagetest.ErrBroken) {
 			t.Errorf("shared %t: got %v, want the storage error", shared, err)
 		}
 		f.maintain()
@@ -84,18 +73,17 @@ func TestRevocationDuringATerminationThatFails(t *testing.T) {
 	f := newFixture(t)
 	lease := f.issue()
 	released := make(chan error, 1)
-	var begun atomic.Bool
-	broken := &hookStorage{Storage: f.storage, before: func(op, key string) error {
-		if op != "put" || !strings.HasPrefix(key, "session/") || !begun.CompareAndSwap(false, true) {
-			return nil
-		}
-		go func() { released <- f.broker.Release(t.Context(), f.storage, lease.LeaseRef) }()
-		eventually(t, "the revocation waits, or is done", func() bool {
-			return f.broker.References(lease.SessionID) == 2 || len(released) > 0
-		})
-		return errStorage
-	}}
-	if _, err := f.broker.Terminate(t.Context(), broken, lease.SessionID); !errors.Is(err, errStorage) {
+	broken := storagetest.Over(f.storage, storagetest.Rule{
+		On: storagetest.Put, Prefix: "session/", Times: 1,
+		Then: func(context.Context, storagetest.Call, storagetest.Next) error {
+			go func() { released <- f.broker.Release(t.Context(), f.storage, lease.LeaseRef) }()
+			await.That(t, "the revocation waits, or is done", func() bool {
+				return f.broker.References(lease.SessionID) == 2 || len(released) > 0
+			})
+			return storagetest.ErrBroken
+		},
+	})
+	if _, err := f.broker.Terminate(t.Context(), broken, lease.SessionID); !errors.Is(err, storagetest.ErrBroken) {
 		t.Errorf("got %v, want the storage error", err)
 	}
 	if err := <-released; err != nil {
@@ -114,18 +102,13 @@ func TestReadersDoNotWaitForTheEndOfASession(t *testing.T) {
 	}{
 		{"its leases are removed, because it has expired", func(f *fixture, _ []*session.Lease) func() {
 			f.clock.Advance(time.Hour)
-			entered, resume := make(chan struct{}), make(chan struct{})
-			var once atomic.Bool
-			slow := &hookStorage{Storage: f.storage, before: func(op, key string) error {
-				if op == "delete" && strings.HasPrefix(key, "lease/") && once.CompareAndSwap(false, true) {
-					close(entered)
-					<-resume
-				}
-				return nil
-			}}
+			gate := storagetest.NewGate()
+			slow := storagetest.Over(f.storage, storagetest.Rule{
+				On: storagetest.Delete, Prefix: "lease/", Times: 1, Then: gate.Hold,
+			})
 			go func() { _ = f.broker.Maintain(context.WithoutCancel(f.t.Context()), slow) }()
-			<-entered
-			return func() { close(resume) }
+			<-gate.Reached
+			return gate.Open
 		}},
 		{"its pending logout is retried", func(f *fixture, leases []*session.Lease) func() {
 			f.logoutsFail()
@@ -138,13 +121,13 @@ func TestReadersDoNotWaitForTheEndOfASession(t *testing.T) {
 			tried := f.server.Stats().Logouts
 			resume := f.server.Inject(hang)
 			go func() { _ = f.broker.Maintain(context.WithoutCancel(f.t.Context()), f.storage) }()
-			eventually(f.t, "the logout hangs", func() bool { return f.server.Stats().Logouts > tried })
+			await.That(f.t, "the logout hangs", func() bool { return f.server.Stats().Logouts > tried })
 			return resume
 		}},
 		{"it is terminated", func(f *fixture, leases []*session.Lease) func() {
 			resume := f.server.Inject(hang)
 			go func() { _, _ = f.broker.Terminate(f.t.Context(), f.storage, leases[0].SessionID) }()
-			eventually(f.t, "the logout hangs", func() bool { return f.server.Stats().Logouts > 0 })
+			await.That(f.t, "the logout hangs", func() bool { return f.server.Stats().Logouts > 0 })
 			return resume
 		}},
 		{"its last lease is revoked", func(f *fixture, leases []*session.Lease) func() {
@@ -153,7 +136,7 @@ func TestReadersDoNotWaitForTheEndOfASession(t *testing.T) {
 			}
 			resume := f.server.Inject(hang)
 			go func() { _ = f.broker.Release(context.WithoutCancel(f.t.Context()), f.storage, leases[0].LeaseRef) }()
-			eventually(f.t, "the logout hangs", func() bool { return f.server.Stats().Logouts > 0 })
+			await.That(f.t, "the logout hangs", func() bool { return f.server.Stats().Logouts > 0 })
 			return resume
 		}},
 	}
@@ -177,14 +160,8 @@ func TestReadersDoNotWaitForTheEndOfASession(t *testing.T) {
 // Storage does not answer, so nothing is sent. A reader waits for its time all the same, and no longer.
 func TestReaderWaitsForRequestTimeoutAtMost(t *testing.T) {
 	f := newSharedFixture(t)
-	entered, resume := make(chan struct{}), make(chan struct{})
-	stuck := &hookStorage{Storage: f.storage, before: func(op, key string) error {
-		if op == "get" && strings.HasPrefix(key, "current/") {
-			close(entered)
-			<-resume
-		}
-		return nil
-	}}
+	gate := storagetest.NewGate()
+	stuck := storagetest.Over(f.storage, storagetest.Rule{On: storagetest.Get, Prefix: "current/", Then: gate.Hold})
 	first := make(chan error)
 	go func() {
 		lease, err := f.broker.Issue(t.Context(), stuck, f.source)
@@ -193,7 +170,7 @@ func TestReaderWaitsForRequestTimeoutAtMost(t *testing.T) {
 		}
 		first <- err
 	}()
-	<-entered
+	<-gate.Reached
 	hasty := f.source
 	hasty.RequestTimeout = 10 * time.Millisecond
 	if _, err := f.broker.Issue(t.Context(), f.storage, hasty); !isA[*workfront.BusyError](err) {
@@ -205,12 +182,12 @@ func TestReaderWaitsForRequestTimeoutAtMost(t *testing.T) {
 		_, err := f.broker.Issue(ctx, f.storage, f.source)
 		left <- err
 	}()
-	eventually(t, "another reader waits", func() bool { return f.broker.Waiting("roles/r") == 2 })
+	await.That(t, "another reader waits", func() bool { return f.broker.Waiting("roles/r") == 2 })
 	leave()
 	if err := <-left; !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want %v", err, context.Canceled)
 	}
-	close(resume)
+	gate.Open()
 	if err := <-first; err != nil {
 		t.Error(err)
 	}
@@ -236,11 +213,11 @@ func TestSessionThatDiesOutsideVaultDuringAnExchange(t *testing.T) {
 		}
 		leases <- lease
 	}()
-	eventually(t, "the session is returned again", func() bool { return f.server.Stats().Reissued == 1 })
+	await.That(t, "the session is returned again", func() bool { return f.server.Stats().Reissued == 1 })
 	f.server.EndSession(first.Token)
 	f.clock.Advance(time.Minute)
-	eventually(t, "the session is replaced", func() bool { return f.issue().SessionID != first.SessionID })
-	eventually(t, "the dead session is removed", func() bool { return f.broker.References(first.SessionID) == 0 })
+	await.That(t, "the session is replaced", func() bool { return f.issue().SessionID != first.SessionID })
+	await.That(t, "the dead session is removed", func() bool { return f.broker.References(first.SessionID) == 0 })
 	resume()
 	if lease := <-leases; lease != nil {
 		f.wantAlive(lease, true)
@@ -252,13 +229,13 @@ func TestReadThatOutlivesItsRoleLeavesNothingInMemory(t *testing.T) {
 	f := newSharedFixture(t)
 	lease := f.issue()
 	unshared := make(chan error, 1)
-	slow := &hookStorage{Storage: f.storage, before: func(op, key string) error {
-		if op == "put" && strings.HasPrefix(key, "lease/") {
+	slow := storagetest.Over(f.storage, storagetest.Rule{
+		On: storagetest.Put, Prefix: "lease/",
+		Then: storagetest.First(func() {
 			go func() { unshared <- f.broker.Unshare(f.t.Context(), f.storage, f.source.Role) }()
-			eventually(t, "the share is forgotten", func() bool { return f.broker.InMemory() == 1 })
-		}
-		return nil
-	}}
+			await.That(t, "the share is forgotten", func() bool { return f.broker.InMemory() == 1 })
+		}),
+	})
 	second, err := f.broker.Issue(t.Context(), slow, f.source)
 	if err != nil {
 		t.Fatal(err)

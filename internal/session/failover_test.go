@@ -11,8 +11,10 @@ import (
 
 	"github.com/hashicorp/vault/sdk/logical"
 
+	"vault-plugin-secrets-workfront/internal/await"
 	"vault-plugin-secrets-workfront/internal/ledger"
 	"vault-plugin-secrets-workfront/internal/session"
+	"vault-plugin-secrets-workfront/internal/storagetest"
 	"vault-plugin-secrets-workfront/internal/workfronttest"
 )
 
@@ -51,10 +53,8 @@ func TestReplacedLeaderLogsNothingOut(t *testing.T) {
 				t.Fatal(err)
 			}
 			// What the thawed node reads may be old; what it writes is refused.
-			snapshot := f.snapshot()
-			frozen := newFaultyStorage()
-			frozen.Storage = snapshot
-			frozen.readOnly.Store(true)
+			frozen := f.snapshot()
+			frozen.Script(storagetest.ReadOnly)
 			f.clock.Advance(10 * time.Second)
 			tt.do(f, frozen, lease)
 			if n := f.server.Stats().Logouts; n != 0 {
@@ -66,21 +66,11 @@ func TestReplacedLeaderLogsNothingOut(t *testing.T) {
 }
 
 // snapshot returns a copy of what is stored.
-func (f *fixture) snapshot() *logical.InmemStorage {
+func (f *fixture) snapshot() *storagetest.Storage {
 	f.t.Helper()
-	keys, err := logical.CollectKeys(f.t.Context(), f.storage.Storage)
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	snapshot := new(logical.InmemStorage)
-	for _, key := range keys {
-		entry, err := f.storage.Storage.Get(f.t.Context(), key)
-		if err == nil {
-			err = snapshot.Put(f.t.Context(), entry)
-		}
-		if err != nil {
-			f.t.Fatal(err)
-		}
+	snapshot := storagetest.New()
+	for _, key := range f.storage.Keys(f.t) {
+		snapshot.Set(f.t, key, f.storage.Value(f.t, key))
 	}
 	return snapshot
 }
@@ -139,7 +129,7 @@ func TestReaderWhoLeavesTheQueue(t *testing.T) {
 				}
 				first <- err
 			}()
-			eventually(t, "the first exchange is under way", func() bool { return f.server.Stats().Exchanges == 1 })
+			await.That(t, "the first exchange is under way", func() bool { return f.server.Stats().Exchanges == 1 })
 			second := f.source
 			second.Shared, second.Role = shared, "r"
 			ctx, leave := context.WithCancel(t.Context())
@@ -149,7 +139,7 @@ func TestReaderWhoLeavesTheQueue(t *testing.T) {
 				left <- err
 			}()
 			if shared {
-				eventually(t, "the second waits", func() bool { return f.broker.Waiting("roles/r") == 1 })
+				await.That(t, "the second waits", func() bool { return f.broker.Waiting("roles/r") == 1 })
 			}
 			leave()
 			if err := <-left; !errors.Is(err, context.Canceled) {
@@ -205,7 +195,7 @@ func TestTrustOfTheConfigurationIsGoodForALogout(t *testing.T) {
 	}
 	t.Run("the configuration cannot be read, nor is there any", func(t *testing.T) {
 		f := newFixture(t)
-		for _, err := range []error{errStorage, nil} {
+		for _, err := range []error{storagetest.ErrBroken, nil} {
 			f.options.Trust = func(context.Context, logical.Storage) (*session.Trust, error) { return nil, err }
 			f.broker = f.newBroker()
 			lease := f.issue()
@@ -218,13 +208,9 @@ func TestTrustOfTheConfigurationIsGoodForALogout(t *testing.T) {
 // edit changes an entry in storage.
 func (f *fixture) edit(key string, change func(map[string]any)) {
 	f.t.Helper()
-	entry, err := f.storage.Storage.Get(f.t.Context(), key)
-	if err != nil || entry == nil {
-		f.t.Fatalf("entry %s: %v", key, err)
-	}
 	var value map[string]any
-	if err := json.Unmarshal(entry.Value, &value); err != nil {
-		f.t.Fatal(err)
+	if err := json.Unmarshal([]byte(f.storage.Value(f.t, key)), &value); err != nil {
+		f.t.Fatalf("entry %s: %v", key, err)
 	}
 	changed := maps.Clone(value)
 	change(changed)
@@ -232,7 +218,7 @@ func (f *fixture) edit(key string, change func(map[string]any)) {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	f.storage.put(f.t, key, string(text))
+	f.storage.Set(f.t, key, string(text))
 }
 
 // Thousands of leases are revoked after their session was lost with a snapshot, or logged out outside Vault.

@@ -1,23 +1,20 @@
 package session_test
 
 import (
-	"context"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
-	"errors"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
-	"github.com/hashicorp/vault/sdk/logical"
 
 	"vault-plugin-secrets-workfront/internal/ledger"
 	"vault-plugin-secrets-workfront/internal/session"
+	"vault-plugin-secrets-workfront/internal/storagetest"
 	"vault-plugin-secrets-workfront/internal/workfront"
 	"vault-plugin-secrets-workfront/internal/workfronttest"
 )
@@ -30,12 +27,12 @@ var signingKey = sync.OnceValue(func() *rsa.PrivateKey {
 	return key
 })
 
-// fixture is a Broker between a storage that counts and fails on demand, and a stand-in for Workfront.
+// fixture is a Broker between a storage that follows a script, and a stand-in for Workfront.
 type fixture struct {
 	t       *testing.T
 	clock   *workfronttest.Clock
 	server  *workfronttest.Server
-	storage *faultyStorage
+	storage *storagetest.Storage
 	options session.Options // of its brokers
 	broker  *session.Broker
 	source  session.Source
@@ -68,7 +65,7 @@ func newFixtureWithTTL(t *testing.T, sessionTTL time.Duration) *fixture {
 	if _, err := server.AddPublicKey(app.ClientID, user.ID, public); err != nil {
 		t.Fatal(err)
 	}
-	f := &fixture{t: t, clock: c, server: server, storage: newFaultyStorage()}
+	f := &fixture{t: t, clock: c, server: server, storage: storagetest.New()}
 	f.options = session.Options{Now: c.Now, Logger: hclog.NewNullLogger()}
 	f.broker = f.newBroker()
 	f.source = session.Source{
@@ -145,110 +142,25 @@ func (f *fixture) wantState(l *session.Lease, want ledger.State) {
 // wantEmptyLedger checks that nothing of any session is left in storage.
 func (f *fixture) wantEmptyLedger() {
 	f.t.Helper()
-	keys, err := logical.CollectKeys(f.t.Context(), f.storage.Storage)
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	for _, key := range keys {
+	for _, key := range f.storage.Keys(f.t) {
 		if key != "maintenance" {
 			f.t.Errorf("left in storage: %s", key)
 		}
 	}
 }
 
-// eventually waits for a condition that another goroutine brings about.
-func eventually(t *testing.T, what string, condition func() bool) {
-	t.Helper()
-	deadline := time.NewTimer(10 * time.Second)
-	defer deadline.Stop()
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for !condition() {
-		select {
-		case <-tick.C:
-		case <-deadline.C:
-			t.Fatalf("did not come about: %s", what)
-		}
+// writesFail has all writes fail after so many.
+func writesFail(after int) storagetest.Rule { return failingWrites(after, false) }
+
+func failingWrites(after int, carriedOut bool) storagetest.Rule {
+	fail := storagetest.Fail
+	if carriedOut {
+		fail = storagetest.FailLate
 	}
+	return storagetest.Rule{On: storagetest.Writes, Skip: after, Then: fail(storagetest.ErrBroken)}
 }
 
-var errStorage = errors.New("storage is broken")
-
-// faultyStorage counts its calls, and fails on demand.
-type faultyStorage struct {
-	logical.Storage
-	calls    atomic.Int64
-	readOnly atomic.Bool
-	failGets atomic.Bool
-	// writesLeft is how many writes succeed before the others fail; negative: all succeed.
-	writesLeft atomic.Int64
-	writes     atomic.Int64
-	// afterWrite fails a write that was carried out all the same, as a connection that breaks does.
-	afterWrite atomic.Bool
-}
-
-func newFaultyStorage() *faultyStorage {
-	s := &faultyStorage{Storage: &logical.InmemStorage{}}
-	s.heal()
-	return s
-}
-
-func (s *faultyStorage) heal() {
-	s.readOnly.Store(false)
-	s.failGets.Store(false)
-	s.writesLeft.Store(-1)
-	s.afterWrite.Store(false)
-}
-
-func (s *faultyStorage) write(do func() error) error {
-	s.calls.Add(1)
-	s.writes.Add(1)
-	if s.readOnly.Load() {
-		return logical.ErrReadOnly
-	}
-	if s.writesLeft.Load() == 0 {
-		if s.afterWrite.Load() {
-			_ = do()
-		}
-		return errStorage
-	}
-	if s.writesLeft.Load() > 0 {
-		s.writesLeft.Add(-1)
-	}
-	return do()
-}
-
-func (s *faultyStorage) Put(ctx context.Context, e *logical.StorageEntry) error {
-	return s.write(func() error { return s.Storage.Put(ctx, e) })
-}
-
-func (s *faultyStorage) Delete(ctx context.Context, key string) error {
-	return s.write(func() error { return s.Storage.Delete(ctx, key) })
-}
-
-func (s *faultyStorage) Get(ctx context.Context, key string) (*logical.StorageEntry, error) {
-	s.calls.Add(1)
-	if s.failGets.Load() {
-		return nil, errStorage
-	}
-	return s.Storage.Get(ctx, key)
-}
-
-func (s *faultyStorage) List(ctx context.Context, prefix string) ([]string, error) {
-	s.calls.Add(1)
-	if s.failGets.Load() {
-		return nil, errStorage
-	}
-	return s.Storage.List(ctx, prefix)
-}
-
-// put writes around the faults, to prepare a test.
-func (s *faultyStorage) put(t *testing.T, key, value string) {
-	t.Helper()
-	if err := s.Storage.Put(t.Context(), &logical.StorageEntry{Key: key, Value: []byte(value)}); err != nil {
-		t.Fatal(err)
-	}
-}
+var readsFail = storagetest.Rule{On: storagetest.Reads, Then: storagetest.Fail(storagetest.ErrBroken)}
 
 func pointer(s string) *string { return &s }
 

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"vault-plugin-secrets-workfront/internal/await"
 	"vault-plugin-secrets-workfront/internal/ledger"
 	"vault-plugin-secrets-workfront/internal/session"
 	"vault-plugin-secrets-workfront/internal/workfront"
@@ -208,7 +209,7 @@ func TestReaderThatLeaves(t *testing.T) {
 		t.Errorf("the reader got %v, want %v", err, context.Canceled)
 	}
 	resume()
-	eventually(t, "the session that nobody waits for is logged out", func() bool {
+	await.That(t, "the session that nobody waits for is logged out", func() bool {
 		stats := f.server.Stats()
 		return stats.Started == 1 && stats.LoggedOut == 1
 	})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -12,26 +13,24 @@ import (
 
 	"github.com/hashicorp/vault/sdk/logical"
 
+	"vault-plugin-secrets-workfront/internal/await"
 	"vault-plugin-secrets-workfront/internal/ledger"
 	"vault-plugin-secrets-workfront/internal/session"
+	"vault-plugin-secrets-workfront/internal/storagetest"
 	"vault-plugin-secrets-workfront/internal/workfronttest"
 )
 
 // duringLeaseWrite is storage that calls begin once, ahead of the first write of a lease.
 func duringLeaseWrite(s logical.Storage, begin func()) logical.Storage {
-	var once sync.Once
-	return &hookStorage{Storage: s, before: func(op, key string) error {
-		if (op == "put" || op == "delete") && strings.HasPrefix(key, "lease/") {
-			once.Do(begin)
-		}
-		return nil
-	}}
+	return storagetest.Over(s, storagetest.Rule{
+		On: storagetest.Writes, Prefix: "lease/", Times: 1, Then: storagetest.First(begin),
+	})
 }
 
 // awaitBatch waits until so many leases of a session go with the next write.
 func (f *fixture) awaitBatch(id string, n int) {
 	f.t.Helper()
-	eventually(f.t, fmt.Sprintf("%d leases go with the next write", n), func() bool { return f.broker.InBatches(id) == n })
+	await.That(f.t, fmt.Sprintf("%d leases go with the next write", n), func() bool { return f.broker.InBatches(id) == n })
 }
 
 // awaitAll waits for what goes on beside an operation, or for the death of its process, when ctx ends.
@@ -72,11 +71,7 @@ func toRevokeTogether(f *fixture, b *books) {
 	}
 	var own []*session.Lease
 	for _, l := range all.held {
-		entry, err := f.storage.Storage.Get(f.t.Context(), "lease/"+l.SessionID+"/"+l.ID)
-		if err != nil {
-			f.t.Fatal(err)
-		}
-		if entry != nil {
+		if f.storage.Value(f.t, "lease/"+l.SessionID+"/"+l.ID) != "" {
 			own = append(own, l)
 			continue
 		}
@@ -111,11 +106,7 @@ func revokeTogether(ctx context.Context, f *fixture, s logical.Storage, b *books
 // leaseEntries returns the keys of all leases in storage.
 func (f *fixture) leaseEntries() []string {
 	f.t.Helper()
-	keys, err := logical.CollectKeysWithPrefix(f.t.Context(), f.storage.Storage, "lease/")
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	return keys
+	return slices.DeleteFunc(f.storage.Keys(f.t), func(key string) bool { return !strings.HasPrefix(key, "lease/") })
 }
 
 // wantLeases checks how many leases a session has, in memory and in storage.
@@ -148,7 +139,7 @@ func TestReadersShareAWrite(t *testing.T) {
 			b := &books{}
 			readOnce(f, b)
 			var all sync.WaitGroup
-			var writes int64
+			var writes int
 			err := read(t.Context(), f, duringLeaseWrite(f.storage, func() {
 				for _, wave := range tt.waves {
 					for range wave {
@@ -156,13 +147,13 @@ func TestReadersShareAWrite(t *testing.T) {
 					}
 					f.awaitBatch(b.held[0].SessionID, wave)
 				}
-				writes = f.storage.writes.Load()
+				writes = f.storage.Calls(storagetest.Writes)
 			}), b)
 			all.Wait()
 			if err != nil || len(b.held) != readers+2 {
 				t.Fatalf("got %d leases and %v, want %d", len(b.held), err, readers+2)
 			}
-			if got := int(f.storage.writes.Load() - writes - 1); got != tt.entries {
+			if got := f.storage.Calls(storagetest.Writes) - writes - 1; got != tt.entries {
 				t.Errorf("writes: got %d, want %d", got, tt.entries)
 			}
 			f.wantLeases(b.held[0], readers+2)
@@ -185,11 +176,11 @@ func TestRevocationsShareAWrite(t *testing.T) {
 	f := newSharedFixture(t)
 	b := &books{}
 	toRevokeTogether(f, b)
-	writes := f.storage.writes.Load()
+	writes := f.storage.Calls(storagetest.Writes)
 	if err := revokeTogether(t.Context(), f, f.storage, b); err != nil {
 		t.Fatal(err)
 	}
-	if got := f.storage.writes.Load() - writes; got != 3 {
+	if got := f.storage.Calls(storagetest.Writes) - writes; got != 3 {
 		t.Errorf("writes for %d revocations: got %d, want 3", inOnePage, got)
 	}
 	f.wantLeases(b.revoked[inOnePage], len(b.revoked)-inOnePage)
@@ -205,19 +196,15 @@ func TestFirstRevocationsShareAWrite(t *testing.T) {
 	toRevokeTogether(f, b)
 	id, revoked := b.revoked[0].SessionID, b.revoked[1:] // one lease in the page is left
 	f.broker = f.newBroker()
-	waiting := &hookStorage{Storage: f.storage, before: func(op, key string) error {
-		if op == "get" && key == "session/"+id {
-			eventually(t, "all wait for the session", func() bool { return f.broker.References(id) == len(revoked) })
-		}
-		return nil
-	}}
-	var first sync.Once
-	storage := &hookStorage{Storage: waiting, before: func(op, key string) error {
-		if op == "put" && strings.Contains(key, "/page-") {
-			first.Do(func() { f.awaitBatch(id, inOnePage-2) })
-		}
-		return nil
-	}}
+	storage := storagetest.Over(f.storage,
+		storagetest.Rule{On: storagetest.Get, Prefix: "session/" + id, Then: storagetest.First(func() {
+			await.That(t, "all wait for the session", func() bool { return f.broker.References(id) == len(revoked) })
+		})},
+		storagetest.Rule{
+			On: storagetest.Put, Prefix: "lease/" + id + "/page-", Times: 1,
+			Then: storagetest.First(func() { f.awaitBatch(id, inOnePage-2) }),
+		},
+	)
 	var all sync.WaitGroup
 	for _, l := range revoked {
 		all.Go(func() {
@@ -274,12 +261,8 @@ func TestRevocationGivenUpDuringACommonWrite(t *testing.T) {
 	results := make(chan error, 2)
 	err := f.broker.Release(t.Context(), duringLeaseWrite(f.storage, func() {
 		all.Go(func() {
-			storage := &hookStorage{Storage: heedful{f.storage}, before: func(op, _ string) error {
-				if op == "put" {
-					leave()
-				}
-				return nil
-			}}
+			// Storage does nothing for a call that was given up.
+			storage := storagetest.Over(f.storage, storagetest.Rule{On: storagetest.Put, Then: storagetest.First(leave)})
 			results <- f.broker.Release(leaving, storage, b.revoked[1].LeaseRef)
 		})
 		f.awaitBatch(id, 1)
@@ -291,16 +274,6 @@ func TestRevocationGivenUpDuringACommonWrite(t *testing.T) {
 		t.Error(err)
 	}
 	f.wantLeases(b.revoked[0], len(b.revoked)-3)
-}
-
-// heedful is storage that does nothing for a call that was given up.
-type heedful struct{ logical.Storage }
-
-func (s heedful) Put(ctx context.Context, e *logical.StorageEntry) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	return s.Storage.Put(ctx, e)
 }
 
 // One write that hangs in storage does not stop the readers who come after it.
@@ -329,22 +302,19 @@ func TestCommonWriteThatFails(t *testing.T) {
 			b := &books{}
 			readOnce(f, b)
 			id := b.held[0].SessionID
-			isPage := func(key string) bool { return strings.HasPrefix(key, "lease/"+id+"/page-") }
+			fail := storagetest.Fail(storagetest.ErrBroken)
+			if taken {
+				fail = storagetest.FailLate(storagetest.ErrBroken)
+			}
 			var failed atomic.Int64
 			var all sync.WaitGroup
-			storage := &hookStorage{Storage: f.storage}
-			hook := func(op, key string) error {
-				if op == "put" && isPage(key) {
+			storage := storagetest.Over(f.storage, storagetest.Rule{
+				On: storagetest.Put, Prefix: "lease/" + id + "/page-",
+				Then: func(ctx context.Context, c storagetest.Call, next storagetest.Next) error {
 					failed.Add(1)
-					return errStorage
-				}
-				return nil
-			}
-			if taken {
-				storage.after = hook
-			} else {
-				storage.before = hook
-			}
+					return fail(ctx, c, next)
+				},
+			})
 			results := make(chan error, inOnePage)
 			err := read(t.Context(), f, duringLeaseWrite(f.storage, func() {
 				for range inOnePage {
@@ -354,7 +324,7 @@ func TestCommonWriteThatFails(t *testing.T) {
 			}), b)
 			all.Wait()
 			for range inOnePage {
-				if err := <-results; !errors.Is(err, errStorage) {
+				if err := <-results; !errors.Is(err, storagetest.ErrBroken) {
 					t.Errorf("got %v, want the failure of storage", err)
 				}
 			}
@@ -436,7 +406,7 @@ func TestUnreadablePage(t *testing.T) {
 				toRevokeTogether(f, b)
 				for _, key := range f.leaseEntries() {
 					if strings.Contains(key, "/page-") {
-						f.storage.put(t, key, entry)
+						f.storage.Set(t, key, entry)
 					}
 				}
 				log := f.logged()

@@ -6,7 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"vault-plugin-secrets-workfront/internal/await"
 	"vault-plugin-secrets-workfront/internal/session"
+	"vault-plugin-secrets-workfront/internal/storagetest"
 	"vault-plugin-secrets-workfront/internal/workfronttest"
 )
 
@@ -20,27 +22,21 @@ func TestNobodyWaitsForTheRemovalOfADeadSession(t *testing.T) {
 	}
 	f.server.EndSession(leases[0].Token)
 	f.clock.Advance(time.Minute)
-	entered, resume := make(chan struct{}), make(chan struct{})
-	first := true
-	slow := &hookStorage{Storage: f.storage, before: func(op, key string) error {
-		if op == "delete" && first && strings.HasPrefix(key, "lease/") {
-			first = false
-			close(entered)
-			<-resume
-		}
-		return nil
-	}}
+	gate := storagetest.NewGate()
+	slow := storagetest.Over(f.storage, storagetest.Rule{
+		On: storagetest.Delete, Prefix: "lease/", Times: 1, Then: gate.Hold,
+	})
 	if _, err := f.broker.Issue(t.Context(), slow, f.source); err != nil { // gets the dead one, and begins the check
 		t.Fatal(err)
 	}
-	<-entered
+	<-gate.Reached
 	next := f.issue()
 	f.wantAlive(next, true)
 	if next.SessionID == leases[0].SessionID {
 		t.Error("a dead session was issued")
 	}
 	f.release(leases[99])
-	close(resume)
+	gate.Open()
 	f.broker.AwaitBackground()
 	f.release(leases[98])
 	f.wantState(leases[0], "")
@@ -66,7 +62,7 @@ func TestRevocationsDoNotWaitBehindExchanges(t *testing.T) {
 			failed <- err
 		}()
 	}
-	eventually(t, "the exchanges are under way", func() bool { return f.server.Stats().Exchanges >= 8 })
+	await.That(t, "the exchanges are under way", func() bool { return f.server.Stats().Exchanges >= 8 })
 	f.release(lease)
 	f.wantAlive(lease, false)
 	f.release(another)
@@ -155,17 +151,17 @@ func TestEndOfSharingIsBrief(t *testing.T) {
 
 // The write of a role looks at its own share, however many there are.
 func TestEndOfSharingOfOneRoleReadsNoOther(t *testing.T) {
-	cost := func(roles int) int64 {
+	cost := func(roles int) int {
 		f := newSharedFixture(t)
 		for i := range roles {
 			f.source.Role = fmt.Sprint(i)
 			f.issue()
 		}
-		before := f.storage.calls.Load()
+		before := f.storage.Calls(storagetest.Any)
 		if err := f.broker.Unshare(t.Context(), f.storage, "0"); err != nil {
 			t.Error(err)
 		}
-		return f.storage.calls.Load() - before
+		return f.storage.Calls(storagetest.Any) - before
 	}
 	if one, many := cost(1), cost(40); one != many {
 		t.Errorf("storage calls with 40 shared roles: got %d, want %d as with one", many, one)

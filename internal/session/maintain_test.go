@@ -8,6 +8,7 @@ import (
 
 	"vault-plugin-secrets-workfront/internal/ledger"
 	"vault-plugin-secrets-workfront/internal/session"
+	"vault-plugin-secrets-workfront/internal/storagetest"
 	"vault-plugin-secrets-workfront/internal/workfronttest"
 )
 
@@ -265,11 +266,11 @@ func TestMaintainDropsWhatHasEnded(t *testing.T) {
 func TestMaintainDropsIndexEntriesThatLeadNowhere(t *testing.T) {
 	f := newFixture(t)
 	lease := f.issue()
-	f.storage.put(t, "expiry/1/"+lease.SessionID, "{}") // from a session whose end was moved
-	f.storage.put(t, "expiry/1/0123456789abcdef", "{}") // from a crash before the session was written
-	f.storage.put(t, "expiry/odd/0123456789abcdef", "{}")
-	f.storage.put(t, "parked/"+lease.SessionID, "{}") // from a session that was returned again
-	f.storage.put(t, "parked/0123456789abcdef", "{}")
+	f.storage.Set(t, "expiry/1/"+lease.SessionID, "{}") // from a session whose end was moved
+	f.storage.Set(t, "expiry/1/0123456789abcdef", "{}") // from a crash before the session was written
+	f.storage.Set(t, "expiry/odd/0123456789abcdef", "{}")
+	f.storage.Set(t, "parked/"+lease.SessionID, "{}") // from a session that was returned again
+	f.storage.Set(t, "parked/0123456789abcdef", "{}")
 	f.maintain()
 	f.wantState(lease, ledger.StateActive)
 	f.release(lease)
@@ -281,14 +282,14 @@ func TestMaintainDropsIndexEntriesThatLeadNowhere(t *testing.T) {
 
 // What the periodic job costs must not grow with the number of live sessions.
 func TestMaintainDoesNotReadWhatLives(t *testing.T) {
-	cost := func(sessions int) int64 {
+	cost := func(sessions int) int {
 		f := newFixture(t)
 		for range sessions {
 			f.issue()
 		}
-		before := f.storage.calls.Load()
+		before := f.storage.Calls(storagetest.Any)
 		f.maintain()
-		return f.storage.calls.Load() - before
+		return f.storage.Calls(storagetest.Any) - before
 	}
 	if one, many := cost(1), cost(50); one != many {
 		t.Errorf("storage calls with 50 live sessions: got %d, want %d as with one", many, one)
@@ -299,36 +300,36 @@ func TestMaintainOnAStandbyDoesNothing(t *testing.T) {
 	f := newFixture(t)
 	f.leavePending()
 	calls := f.server.Stats().Logouts
-	f.storage.readOnly.Store(true)
+	f.storage.Script(storagetest.ReadOnly)
 	f.clock.Advance(time.Minute)
 	f.maintain()
 	if got := f.server.Stats().Logouts; got != calls {
 		t.Errorf("logouts sent by a node that cannot write: got %d, want none", got-calls)
 	}
-	f.storage.heal()
+	f.storage.Script()
 	f.maintain()
 	f.wantEmptyLedger()
 }
 
 func TestMaintainReportsStorageFaults(t *testing.T) {
 	tests := []struct {
-		name string
-		fail func(*faultyStorage)
+		name  string
+		fault storagetest.Rule
 	}{
-		{"reads fail", func(s *faultyStorage) { s.failGets.Store(true) }},
-		{"writes fail", func(s *faultyStorage) { s.writesLeft.Store(0) }},
-		{"later writes fail", func(s *faultyStorage) { s.writesLeft.Store(1) }},
+		{"reads fail", readsFail},
+		{"writes fail", writesFail(0)},
+		{"later writes fail", writesFail(1)},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			f := newFixture(t)
 			f.leavePending()
 			f.clock.Advance(time.Minute)
-			tt.fail(f.storage)
+			f.storage.Script(tt.fault)
 			if err := f.broker.Maintain(t.Context(), f.storage); err == nil {
 				t.Error("got no error")
 			}
-			f.storage.heal()
+			f.storage.Script()
 			f.maintain()
 			f.wantEmptyLedger()
 		})

@@ -6,7 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"vault-plugin-secrets-workfront/internal/await"
 	"vault-plugin-secrets-workfront/internal/session"
+	"vault-plugin-secrets-workfront/internal/storagetest"
 	"vault-plugin-secrets-workfront/internal/workfront"
 	"vault-plugin-secrets-workfront/internal/workfronttest"
 )
@@ -82,11 +84,11 @@ func TestObserverIsToldOfAFailedRefresh(t *testing.T) {
 	f.clock.Advance(25 * time.Minute)
 	remove := f.server.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointExchange, Status: 500})
 	f.issue()
-	eventually(t, "the refresh fails", func() bool { return o.failures() == 1 })
+	await.That(t, "the refresh fails", func() bool { return o.failures() == 1 })
 	remove()
 	f.clock.Advance(10 * time.Second)
 	f.issue()
-	eventually(t, "a later read replaces the session", func() bool { return f.server.Stats().Started == 2 })
+	await.That(t, "a later read replaces the session", func() bool { return f.server.Stats().Started == 2 })
 	f.settle()
 	if got := o.failures(); got != 1 {
 		t.Errorf("told of %d failed refreshes, want 1", got)
@@ -121,14 +123,14 @@ func TestCount(t *testing.T) {
 	f.leavePending()
 	f.clock.Advance(time.Minute)
 	f.issue()
-	f.storage.put(t, "session/"+f.issue().SessionID, damagedEntry)
-	f.storage.put(t, "parked/leads-nowhere", "{}")
-	before := f.storage.calls.Load()
+	f.storage.Set(t, "session/"+f.issue().SessionID, damagedEntry)
+	f.storage.Set(t, "parked/leads-nowhere", "{}")
+	before := f.storage.Calls(storagetest.Any)
 	got, err := f.broker.Count(t.Context(), f.storage)
 	if want := (session.Counts{Active: 2, LogoutPending: 1}); err != nil || got != want {
 		t.Errorf("got %+v, %v, want %+v", got, err, want)
 	}
-	if calls := f.storage.calls.Load() - before; calls != 2 {
+	if calls := f.storage.Calls(storagetest.Any) - before; calls != 2 {
 		t.Errorf("storage was called %d times, want two lists", calls)
 	}
 }

@@ -1,52 +1,16 @@
 package session_test
 
 import (
-	"context"
 	"errors"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/hashicorp/vault/sdk/logical"
-
+	"vault-plugin-secrets-workfront/internal/await"
 	"vault-plugin-secrets-workfront/internal/ledger"
+	"vault-plugin-secrets-workfront/internal/storagetest"
 	"vault-plugin-secrets-workfront/internal/workfronttest"
 )
-
-// hookStorage calls before ahead of each call, and fails with what it returns.
-type hookStorage struct {
-	logical.Storage
-	before func(op, key string) error
-	after  func(op, key string) error // the call was carried out
-}
-
-func (h *hookStorage) do(op, key string, call func() error) error {
-	if h.before != nil {
-		if err := h.before(op, key); err != nil {
-			return err
-		}
-	}
-	if err := call(); err != nil || h.after == nil {
-		return err
-	}
-	return h.after(op, key)
-}
-
-func (h *hookStorage) Put(ctx context.Context, e *logical.StorageEntry) error {
-	return h.do("put", e.Key, func() error { return h.Storage.Put(ctx, e) })
-}
-
-func (h *hookStorage) Delete(ctx context.Context, key string) error {
-	return h.do("delete", key, func() error { return h.Storage.Delete(ctx, key) })
-}
-
-func (h *hookStorage) Get(ctx context.Context, key string) (entry *logical.StorageEntry, err error) {
-	err = h.do("get", key, func() (err error) {
-		entry, err = h.Storage.Get(ctx, key)
-		return err
-	})
-	return entry, err
-}
 
 // wantNothingLeft checks that no session is alive, and none is in the ledger that nobody leases.
 func (f *fixture) wantNothingLeft() {
@@ -70,7 +34,7 @@ func (f *fixture) logoutsFail() {
 // recover has storage and Workfront work again, and the periodic job run.
 func (f *fixture) recover() {
 	f.t.Helper()
-	f.storage.heal()
+	f.storage.Script()
 	f.server.ClearFaults()
 	f.clock.Advance(time.Minute)
 	f.maintain()
@@ -79,18 +43,15 @@ func (f *fixture) recover() {
 func TestOwedLogoutOutlivesMaintenanceThatFails(t *testing.T) {
 	f := newFixture(t)
 	f.logoutsFail()
-	f.storage.writesLeft.Store(0)
-	if _, err := f.broker.Issue(t.Context(), f.storage, f.source); !errors.Is(err, errStorage) {
+	f.storage.Script(writesFail(0))
+	if _, err := f.broker.Issue(t.Context(), f.storage, f.source); !errors.Is(err, storagetest.ErrBroken) {
 		t.Fatalf("got %v, want the storage error", err)
 	}
-	f.storage.heal()
-	gets := &hookStorage{Storage: f.storage, before: func(op, _ string) error {
-		if op == "get" {
-			return errStorage
-		}
-		return nil
-	}}
-	if err := f.broker.Maintain(t.Context(), gets); !errors.Is(err, errStorage) {
+	f.storage.Script()
+	gets := storagetest.Over(f.storage, storagetest.Rule{
+		On: storagetest.Get, Then: storagetest.Fail(storagetest.ErrBroken),
+	})
+	if err := f.broker.Maintain(t.Context(), gets); !errors.Is(err, storagetest.ErrBroken) {
 		t.Errorf("got %v, want the storage error", err)
 	}
 	f.recover()
@@ -104,9 +65,9 @@ func TestOwedLogoutThatIsPendingEndsLikeOthers(t *testing.T) {
 	f := newFixture(t)
 	f.behave(func(b *workfronttest.Behaviour) { b.SameSession = true })
 	f.logoutsFail()
-	f.storage.writesLeft.Store(0)
+	f.storage.Script(writesFail(0))
 	_, _ = f.broker.Issue(t.Context(), f.storage, f.source)
-	f.storage.heal()
+	f.storage.Script()
 	f.maintain() // its logout is pending then
 	f.server.ClearFaults()
 	again := f.issue() // Workfront returns it again
@@ -120,17 +81,11 @@ func TestOwedLogoutThatIsPendingEndsLikeOthers(t *testing.T) {
 func TestUndeliveredLeaseIsReleasedLater(t *testing.T) {
 	f := newSharedFixture(t)
 	lease := f.issue()
-	broken := &hookStorage{
-		Storage: f.storage,
-		after:   func(string, string) error { return errStorage },
-		before: func(op, _ string) error {
-			if op == "delete" {
-				return errStorage
-			}
-			return nil
-		},
-	}
-	if _, err := f.broker.Issue(t.Context(), broken, f.source); !errors.Is(err, errStorage) {
+	broken := storagetest.Over(f.storage,
+		storagetest.Rule{On: storagetest.Delete, Then: storagetest.Fail(storagetest.ErrBroken)},
+		storagetest.Rule{On: storagetest.Get | storagetest.Put, Then: storagetest.FailLate(storagetest.ErrBroken)},
+	)
+	if _, err := f.broker.Issue(t.Context(), broken, f.source); !errors.Is(err, storagetest.ErrBroken) {
 		t.Fatalf("got %v, want the storage error", err)
 	}
 	f.maintain()
@@ -163,7 +118,7 @@ func TestUnloadingWaitsForATrial(t *testing.T) {
 		f.broker.Close(t.Context(), f.storage, false)
 		close(closed)
 	}()
-	eventually(t, "unloading has begun", func() bool {
+	await.That(t, "unloading has begun", func() bool {
 		_, err := f.broker.Try(t.Context(), f.source)
 		return err != nil
 	})
@@ -182,8 +137,8 @@ func TestOneDamagedRecordDoesNotStarveTheOthers(t *testing.T) {
 	f := newFixture(t)
 	log := f.logged()
 	lease := f.leavePending()
-	f.storage.put(t, "session/damaged", "no json")
-	f.storage.put(t, "parked/damaged", "{}")
+	f.storage.Set(t, "session/damaged", "no json")
+	f.storage.Set(t, "parked/damaged", "{}")
 	f.clock.Advance(time.Minute)
 	f.maintain()
 	if line := lineWith(log, "damaged"); !strings.Contains(line, "[ERROR]") || !strings.Contains(line, "sessions=1") {

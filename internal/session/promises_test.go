@@ -8,10 +8,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashicorp/vault/sdk/logical"
-
+	"vault-plugin-secrets-workfront/internal/await"
 	"vault-plugin-secrets-workfront/internal/ledger"
 	"vault-plugin-secrets-workfront/internal/session"
+	"vault-plugin-secrets-workfront/internal/storagetest"
 	"vault-plugin-secrets-workfront/internal/workfront"
 	"vault-plugin-secrets-workfront/internal/workfronttest"
 )
@@ -40,12 +40,12 @@ func TestSessionWhoseEndWasBegunIsNotIssued(t *testing.T) {
 	f := newSharedFixture(t)
 	lease, revoked := f.issue(), f.issue()
 	f.release(revoked)
-	f.storage.writesLeft.Store(1) // the proof
-	if err := f.broker.Release(t.Context(), f.storage, lease.LeaseRef); !errors.Is(err, errStorage) {
+	f.storage.Script(writesFail(1)) // the proof
+	if err := f.broker.Release(t.Context(), f.storage, lease.LeaseRef); !errors.Is(err, storagetest.ErrBroken) {
 		t.Fatalf("got %v, want the storage error", err)
 	}
 	f.wantAlive(lease, false)
-	f.storage.heal()
+	f.storage.Script()
 	f.release(revoked) // Vault repeats it
 	f.wantAlive(f.issue(), true)
 	f.release(lease)
@@ -64,17 +64,6 @@ func TestStaleSessionIsNotIssued(t *testing.T) {
 	f.wantAlive(f.issue(), true)
 }
 
-// detachedStorage is storage that goes on when its caller has left.
-type detachedStorage struct{ logical.Storage }
-
-func (s detachedStorage) Put(ctx context.Context, e *logical.StorageEntry) error {
-	return s.Storage.Put(context.WithoutCancel(ctx), e)
-}
-
-func (s detachedStorage) Delete(ctx context.Context, key string) error {
-	return s.Storage.Delete(context.WithoutCancel(ctx), key)
-}
-
 // A revocation that Vault cuts off says nothing of Workfront. Vault repeats it, so its logout does not become pending.
 func TestLogoutThatIsCutOffIsNotPending(t *testing.T) {
 	f := newFixture(t)
@@ -82,7 +71,8 @@ func TestLogoutThatIsCutOffIsNotPending(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	f.logoutsFail()
 	f.server.OnEvent(func(workfronttest.Event) { cancel() })
-	if err := f.broker.Release(ctx, detachedStorage{f.storage}, lease.LeaseRef); !errors.Is(err, context.Canceled) {
+	detached := storagetest.Over(f.storage, storagetest.Rule{On: storagetest.Writes, Then: storagetest.Detach})
+	if err := f.broker.Release(ctx, detached, lease.LeaseRef); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want the cancellation", err)
 	}
 	f.wantState(lease, ledger.StateActive)
@@ -112,13 +102,13 @@ func TestMaintenanceThatIsOvertakenLogsNothingOut(t *testing.T) {
 	lease := f.leavePending()
 	tried := f.server.Stats().Logouts
 	f.clock.Advance(time.Minute)
-	frozen := &hookStorage{Storage: f.storage, before: func(op, key string) error {
-		if op == "get" && strings.HasPrefix(key, "session/") {
+	frozen := storagetest.Over(f.storage, storagetest.Rule{
+		On: storagetest.Get, Prefix: "session/",
+		Then: storagetest.First(func() {
 			f.clock.Advance(time.Minute)
-			f.storage.readOnly.Store(true)
-		}
-		return nil
-	}}
+			f.storage.Script(storagetest.ReadOnly)
+		}),
+	})
 	if err := f.broker.Maintain(t.Context(), frozen); err == nil {
 		t.Error("maintenance could not write, but got no error")
 	}
@@ -185,7 +175,7 @@ func TestRefreshOfAShareThatWasEnded(t *testing.T) {
 		}
 		early <- lease
 	}()
-	eventually(t, "the first exchange is under way", func() bool { return exchanges.Load() == 1 })
+	await.That(t, "the first exchange is under way", func() bool { return exchanges.Load() == 1 })
 	if err := f.broker.Unshare(t.Context(), f.storage, f.source.Role); err != nil {
 		t.Fatal(err)
 	}

@@ -4,13 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"vault-plugin-secrets-workfront/internal/await"
 	"vault-plugin-secrets-workfront/internal/ledger"
 	"vault-plugin-secrets-workfront/internal/session"
+	"vault-plugin-secrets-workfront/internal/storagetest"
 	"vault-plugin-secrets-workfront/internal/workfronttest"
 )
 
@@ -20,7 +21,7 @@ func (f *fixture) checkHangs() (lease *session.Lease, resume func()) {
 	f.clock.Advance(time.Minute)
 	resume = f.server.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointAPI, Hang: workfronttest.HangBeforeHandling})
 	lease = f.issue()
-	eventually(f.t, "the check is under way", func() bool { return f.server.Stats().APICalls == 1 })
+	await.That(f.t, "the check is under way", func() bool { return f.server.Stats().APICalls == 1 })
 	return lease, resume
 }
 
@@ -78,12 +79,10 @@ func TestSlowStorageDoesNotIssueTheLastMoment(t *testing.T) {
 	f.issue()
 	f.clock.Advance(30*time.Minute - 3*time.Second)
 	f.server.Suspend()
-	slow := &hookStorage{Storage: f.storage, before: func(op, key string) error {
-		if op == "put" && strings.HasPrefix(key, "lease/") {
-			f.clock.Advance(1500 * time.Millisecond)
-		}
-		return nil
-	}}
+	slow := storagetest.Over(f.storage, storagetest.Rule{
+		On: storagetest.Put, Prefix: "lease/",
+		Then: storagetest.First(func() { f.clock.Advance(1500 * time.Millisecond) }),
+	})
 	if lease, err := f.broker.Issue(t.Context(), slow, f.source); err == nil {
 		t.Errorf("issued with %s left, want an error", lease.ExpiresAt.Sub(f.clock.Now()))
 	}
@@ -95,7 +94,7 @@ func TestRetireDuringARefresh(t *testing.T) {
 	f.clock.Advance(25 * time.Minute)
 	resume := f.server.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointExchange, Hang: workfronttest.HangBeforeAnswer})
 	second := f.issue()
-	eventually(t, "the refresh is under way", func() bool { return f.server.Stats().Exchanges == 2 })
+	await.That(t, "the refresh is under way", func() bool { return f.server.Stats().Exchanges == 2 })
 	if err := f.broker.Unshare(t.Context(), f.storage, f.source.Role); err != nil {
 		t.Fatal(err)
 	}
@@ -118,13 +117,13 @@ func TestFailureOfASourceThatWasChanged(t *testing.T) {
 			t.Error("a wrong client secret was accepted")
 		}
 	})
-	eventually(t, "the first reader waits", func() bool { return f.server.Stats().Exchanges == 1 })
+	await.That(t, "the first reader waits", func() bool { return f.server.Stats().Exchanges == 1 })
 	readers.Go(func() {
 		if _, err := f.broker.Issue(t.Context(), f.storage, good); err != nil {
 			t.Errorf("a reader of the new settings: %v", err)
 		}
 	})
-	eventually(t, "both readers wait", func() bool { return f.broker.Waiting("roles/r") == 2 })
+	await.That(t, "both readers wait", func() bool { return f.broker.Waiting("roles/r") == 2 })
 	resume()
 	readers.Wait()
 }
@@ -134,9 +133,9 @@ func TestFaultsOfStorageDoNotMultiplyChecks(t *testing.T) {
 	f.issue()
 	f.issue()
 	for range 5 {
-		f.storage.writesLeft.Store(0)
+		f.storage.Script(writesFail(0))
 		_, _ = f.broker.Issue(t.Context(), f.storage, f.source)
-		f.storage.heal()
+		f.storage.Script()
 		f.issue()
 	}
 	f.settle()
@@ -165,19 +164,13 @@ func TestRepeatedReleaseDoesNotHoldReadersUp(t *testing.T) {
 	first := f.issue()
 	f.issue()
 	f.release(first)
-	entered, resume := make(chan struct{}), make(chan struct{})
-	slow := &hookStorage{Storage: f.storage, before: func(op, _ string) error {
-		if op == "delete" {
-			close(entered)
-			<-resume
-		}
-		return nil
-	}}
+	gate := storagetest.NewGate()
+	slow := storagetest.Over(f.storage, storagetest.Rule{On: storagetest.Delete, Then: gate.Hold})
 	released := make(chan error)
 	go func() { released <- f.broker.Release(t.Context(), slow, first.LeaseRef) }()
-	<-entered
+	<-gate.Reached
 	f.issue()
-	close(resume)
+	gate.Open()
 	if err := <-released; err != nil {
 		t.Error(err)
 	}
@@ -188,13 +181,13 @@ func TestReaderLeavesWhileItsSessionIsInstalled(t *testing.T) {
 	f := newSharedFixture(t)
 	ctx, leave := context.WithCancel(t.Context())
 	left := make(chan struct{})
-	slow := &hookStorage{Storage: f.storage, before: func(op, key string) error {
-		if op == "put" && strings.HasPrefix(key, "current/") {
+	slow := storagetest.Over(f.storage, storagetest.Rule{
+		On: storagetest.Put, Prefix: "current/",
+		Then: storagetest.First(func() {
 			leave()
 			<-left
-		}
-		return nil
-	}}
+		}),
+	})
 	if _, err := f.broker.Issue(ctx, slow, f.source); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want %v", err, context.Canceled)
 	}
@@ -222,11 +215,11 @@ func TestSessionIsNotIssuedAfterItsLogout(t *testing.T) {
 	t.Run("storage fails", func(t *testing.T) {
 		f := newSharedFixture(t)
 		lease := f.issue()
-		f.storage.writesLeft.Store(0)
-		if err := f.broker.Release(t.Context(), f.storage, lease.LeaseRef); !errors.Is(err, errStorage) {
+		f.storage.Script(writesFail(0))
+		if err := f.broker.Release(t.Context(), f.storage, lease.LeaseRef); !errors.Is(err, storagetest.ErrBroken) {
 			t.Fatalf("got %v, want the storage error", err)
 		}
-		f.storage.heal()
+		f.storage.Script()
 		f.wantAlive(f.issue(), true)
 		f.release(lease)
 	})
@@ -240,7 +233,7 @@ func TestSessionIsNotIssuedAfterItsLogout(t *testing.T) {
 			defer close(released)
 			_ = f.broker.Release(ctx, f.storage, lease.LeaseRef)
 		}()
-		eventually(t, "the session is logged out", func() bool { return f.server.Stats().LoggedOut == 1 })
+		await.That(t, "the session is logged out", func() bool { return f.server.Stats().LoggedOut == 1 })
 		cancel()
 		f.wantAlive(f.issue(), true) // nobody waits for its end
 		resume()
@@ -262,7 +255,7 @@ func TestLogoutThatWasSentIsWaitedFor(t *testing.T) {
 		defer close(released)
 		_ = f.broker.Release(ctx, f.storage, first.LeaseRef)
 	}()
-	eventually(t, "the logout hangs", func() bool { return f.server.Stats().Logouts == 1 })
+	await.That(t, "the logout hangs", func() bool { return f.server.Stats().Logouts == 1 })
 	cancel()
 	second := f.issue() // takes longer than a logout to be cut off
 	resume()
@@ -320,7 +313,7 @@ func TestSessionThatIsLoggedOutDuringAnExchange(t *testing.T) {
 			ctx, cancel := context.WithCancel(f.t.Context())
 			f.server.OnEvent(func(e workfronttest.Event) {
 				if e.Kind == workfronttest.LogoutReceived {
-					eventually(f.t, "the session has ended", func() bool { return f.server.EndSession(first.Token) })
+					await.That(f.t, "the session has ended", func() bool { return f.server.EndSession(first.Token) })
 					cancel()
 				}
 			})
@@ -335,11 +328,11 @@ func TestSessionThatIsLoggedOutDuringAnExchange(t *testing.T) {
 			f.wantState(first, ledger.StateLogoutPending)
 		}},
 		{"storage does not take it", func(*fixture) {}, func(f *fixture) {
-			f.storage.writesLeft.Store(0)
-			if _, err := f.broker.Issue(f.t.Context(), f.storage, f.source); !errors.Is(err, errStorage) {
+			f.storage.Script(writesFail(0))
+			if _, err := f.broker.Issue(f.t.Context(), f.storage, f.source); !errors.Is(err, storagetest.ErrBroken) {
 				f.t.Errorf("got %v, want the storage error", err)
 			}
-			f.storage.heal()
+			f.storage.Script()
 		}},
 	} {
 		for _, shared := range []bool{false, true} {
@@ -363,7 +356,7 @@ func TestSessionThatIsLoggedOutDuringAnExchange(t *testing.T) {
 					}
 					leases <- lease
 				}()
-				eventually(t, "the session is issued again", func() bool { return returned() > before })
+				await.That(t, "the session is issued again", func() bool { return returned() > before })
 				tt.ends(f)
 				if alive := f.server.Stats().Alive; alive != 0 {
 					t.Errorf("sessions alive: got %d, want it to be logged out", alive)
@@ -399,7 +392,7 @@ func TestTwoRefreshesOfOneRole(t *testing.T) {
 			}
 			leases <- lease
 		}()
-		eventually(t, "the exchange is under way", func() bool { return f.server.Stats().Exchanges == exchanges })
+		await.That(t, "the exchange is under way", func() bool { return f.server.Stats().Exchanges == exchanges })
 	}
 	read(1)
 	if err := f.broker.Unshare(t.Context(), f.storage, f.source.Role); err != nil {

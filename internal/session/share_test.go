@@ -8,7 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"vault-plugin-secrets-workfront/internal/await"
 	"vault-plugin-secrets-workfront/internal/session"
+	"vault-plugin-secrets-workfront/internal/storagetest"
 	"vault-plugin-secrets-workfront/internal/workfront"
 	"vault-plugin-secrets-workfront/internal/workfronttest"
 )
@@ -145,7 +147,7 @@ func TestAllColdReadersGetTheFailure(t *testing.T) {
 			failures <- err
 		}()
 	}
-	eventually(t, "all readers wait", func() bool { return f.broker.Waiting("roles/r") == readers })
+	await.That(t, "all readers wait", func() bool { return f.broker.Waiting("roles/r") == readers })
 	close(resume)
 	for range readers {
 		if err := <-failures; !isA[*workfront.UnavailableError](err) {
@@ -176,7 +178,7 @@ func TestReplacementIsFetchedInTheBackground(t *testing.T) {
 	}
 	resume()
 	var next *session.Lease
-	eventually(t, "the replacement is issued", func() bool {
+	await.That(t, "the replacement is issued", func() bool {
 		next = f.issue()
 		return next.SessionID != first.SessionID
 	})
@@ -215,7 +217,7 @@ func TestFailedRefreshIsNotRepeatedAtEveryRead(t *testing.T) {
 	f.clock.Advance(25 * time.Minute)
 	f.server.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointExchange, Status: 500})
 	f.issue()
-	eventually(t, "the refresh fails", func() bool { return f.server.Stats().Exchanges == 2 && f.broker.Waiting("roles/r") < 0 })
+	await.That(t, "the refresh fails", func() bool { return f.server.Stats().Exchanges == 2 && f.broker.Waiting("roles/r") < 0 })
 	for range 10 {
 		f.issue()
 	}
@@ -224,13 +226,13 @@ func TestFailedRefreshIsNotRepeatedAtEveryRead(t *testing.T) {
 	f.clock.Advance(10 * time.Second)
 	f.server.ClearFaults()
 	f.issue()
-	eventually(t, "a later read tries again", func() bool { return f.server.Stats().Exchanges == 3 })
+	await.That(t, "a later read tries again", func() bool { return f.server.Stats().Exchanges == 3 })
 }
 
 // settleOnce waits until no flight is under way.
 func (f *fixture) settleOnce() {
 	f.t.Helper()
-	eventually(f.t, "no flight is under way", func() bool { return f.broker.Waiting("roles/r") < 0 })
+	await.That(f.t, "no flight is under way", func() bool { return f.broker.Waiting("roles/r") < 0 })
 }
 
 func TestReplacedWhenItsSourceChanges(t *testing.T) {
@@ -257,7 +259,7 @@ func TestReplacementThatNobodyLeasedIsLoggedOut(t *testing.T) {
 	f.source.KeyFingerprint = "changed"
 	f.issue() // replaces the replacement
 	// The first still has a lease; the replacement had none.
-	eventually(t, "the replacement is logged out", func() bool { return f.server.Stats().LoggedOut == 1 })
+	await.That(t, "the replacement is logged out", func() bool { return f.server.Stats().LoggedOut == 1 })
 	f.settle()
 	if stats := f.server.Stats(); stats.Started != 3 || stats.Alive != 2 {
 		t.Errorf("got %d started, %d alive; want 3 and 2", stats.Started, stats.Alive)
@@ -288,7 +290,7 @@ func TestSessionEndedBySomeoneElseIsReplaced(t *testing.T) {
 	f.clock.Advance(time.Minute)
 	f.issue() // gets the dead one, and begins the check
 	var next *session.Lease
-	eventually(t, "the session is replaced", func() bool {
+	await.That(t, "the session is replaced", func() bool {
 		next = f.issue()
 		return next.SessionID != first.SessionID
 	})
@@ -303,7 +305,7 @@ func TestSessionIsCheckedAfterAStart(t *testing.T) {
 	first := f.issue()
 	f.server.EndSession(first.Token)
 	f.broker = f.newBroker()
-	eventually(t, "the session is replaced", func() bool { return f.issue().SessionID != first.SessionID })
+	await.That(t, "the session is replaced", func() bool { return f.issue().SessionID != first.SessionID })
 }
 
 func TestCheckThatFailsChangesNothing(t *testing.T) {
@@ -314,7 +316,7 @@ func TestCheckThatFailsChangesNothing(t *testing.T) {
 			f.server.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointAPI, Status: status})
 			f.clock.Advance(time.Minute)
 			f.issue()
-			eventually(t, "the check was made", func() bool { return f.server.Stats().APICalls == 1 })
+			await.That(t, "the check was made", func() bool { return f.server.Stats().APICalls == 1 })
 			f.settle()
 			if l := f.issue(); l.SessionID != first.SessionID {
 				t.Error("a session was replaced that nobody called dead")
@@ -354,16 +356,16 @@ func TestReadersThatLeaveAColdRole(t *testing.T) {
 
 // What a read and a revocation cost must not grow with the number of leases on the session.
 func TestCostDoesNotGrowWithLeases(t *testing.T) {
-	cost := func(leases int) (read, revoke int64) {
+	cost := func(leases int) (read, revoke int) {
 		f := newSharedFixture(t)
 		for range leases {
 			f.issue()
 		}
-		before := f.storage.calls.Load()
+		before := f.storage.Calls(storagetest.Any)
 		l := f.issue()
-		read = f.storage.calls.Load() - before
+		read = f.storage.Calls(storagetest.Any) - before
 		f.release(l)
-		return read, f.storage.calls.Load() - before - read
+		return read, f.storage.Calls(storagetest.Any) - before - read
 	}
 	for _, leases := range []int{10, 1_000, 50_000} {
 		if read, revoke := cost(leases); read != 1 || revoke != 1 {

@@ -5,15 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
-	"github.com/hashicorp/vault/sdk/logical"
 
+	"vault-plugin-secrets-workfront/internal/await"
 	"vault-plugin-secrets-workfront/internal/session"
+	"vault-plugin-secrets-workfront/internal/storagetest"
 	"vault-plugin-secrets-workfront/internal/workfronttest"
 )
 
@@ -114,7 +114,7 @@ func (f *fixture) unleasedReplacementOf(role string) *session.Lease {
 	leased := f.issue()
 	f.clock.Advance(25 * time.Minute)
 	f.release(f.issue()) // fetches the replacement in the background
-	eventually(f.t, "the replacement is there", func() bool {
+	await.That(f.t, "the replacement is there", func() bool {
 		return f.server.Stats().Started == started+2 && f.broker.Waiting("roles/"+role) < 0
 	})
 	return leased
@@ -140,7 +140,7 @@ func TestOwedSessionsAreNotForgottenInSilence(t *testing.T) {
 			f := newFixture(t)
 			log := f.logged()
 			f.logoutsFail()
-			f.storage.writesLeft.Store(0)
+			f.storage.Script(writesFail(0))
 			_, _ = f.broker.Issue(t.Context(), f.storage, f.source)
 			f.broker.Close(t.Context(), f.storage, disabling)
 			if line := lineWith(log, want); !strings.Contains(line, "[WARN]") || !strings.Contains(line, "sessions=1") {
@@ -153,39 +153,11 @@ func TestOwedSessionsAreNotForgottenInSilence(t *testing.T) {
 func TestLastWordsWithoutStorage(t *testing.T) {
 	f := newFixture(t)
 	log := f.logged()
-	f.storage.failGets.Store(true)
+	f.storage.Script(readsFail)
 	f.broker.Close(t.Context(), f.storage, true)
 	if line := lineWith(log, disabled); !strings.Contains(line, "unknown whether") {
 		t.Errorf("the log says %q", line)
 	}
-}
-
-// stuckStorage does not answer reads of sessions before their context ends.
-type stuckStorage struct {
-	logical.Storage
-	reads atomic.Int64
-}
-
-func (s *stuckStorage) Get(ctx context.Context, key string) (*logical.StorageEntry, error) {
-	if strings.HasPrefix(key, "session/") {
-		s.reads.Add(1)
-		<-ctx.Done()
-		return nil, ctx.Err()
-	}
-	return s.Storage.Get(ctx, key)
-}
-
-// failingOnce fails the first read of a session.
-type failingOnce struct {
-	logical.Storage
-	failed atomic.Bool
-}
-
-func (s *failingOnce) Get(ctx context.Context, key string) (*logical.StorageEntry, error) {
-	if strings.HasPrefix(key, "session/") && s.failed.CompareAndSwap(false, true) {
-		return nil, errStorage
-	}
-	return s.Storage.Get(ctx, key)
 }
 
 // If what is shared cannot be ended, the next try has to find it.
@@ -193,8 +165,10 @@ func TestRetireCanBeRepeated(t *testing.T) {
 	f := newSharedFixture(t)
 	leased := f.unleasedReplacement()
 	f.logged() // a new process
-	storage := &failingOnce{Storage: f.storage}
-	if err := f.broker.Unshare(t.Context(), storage, f.source.Role); !errors.Is(err, errStorage) {
+	storage := storagetest.Over(f.storage, storagetest.Rule{
+		On: storagetest.Get, Prefix: "session/", Times: 1, Then: storagetest.Fail(storagetest.ErrBroken),
+	})
+	if err := f.broker.Unshare(t.Context(), storage, f.source.Role); !errors.Is(err, storagetest.ErrBroken) {
 		t.Errorf("got %v, want the storage error", err)
 	}
 	if err := f.broker.Unshare(t.Context(), storage, f.source.Role); err != nil {
@@ -211,34 +185,23 @@ func TestCloseIsBriefHoweverMuchIsPending(t *testing.T) {
 	log := f.logged()
 	const pending = 1000
 	for i := range pending {
-		f.storage.put(t, fmt.Sprintf("parked/%d", i), "{}")
-		f.storage.put(t, fmt.Sprintf("session/%d", i), "{}")
+		f.storage.Set(t, fmt.Sprintf("parked/%d", i), "{}")
+		f.storage.Set(t, fmt.Sprintf("session/%d", i), "{}")
 	}
-	stuck := &stuckStorage{Storage: f.storage}
+	stuck := storagetest.Over(f.storage, storagetest.Rule{
+		On: storagetest.Get, Prefix: "session/", Then: storagetest.Hang,
+	})
 	began := time.Now()
 	f.broker.Close(t.Context(), stuck, true)
 	if took := time.Since(began); took > 10*time.Second {
 		t.Errorf("closing took %s, want 10 s at most", took)
 	}
-	if n := stuck.reads.Load(); n >= pending {
+	if n := stuck.Calls(storagetest.Get); n >= pending {
 		t.Errorf("%d sessions were read, want a few", n)
 	}
 	if line := lineWith(log, disabled); !strings.Contains(line, fmt.Sprintf("sessions=%d", pending)) {
 		t.Errorf("the last words are %q", line)
 	}
-}
-
-// hungStorage does not answer before the context of a call ends.
-type hungStorage struct{ logical.Storage }
-
-func (hungStorage) Put(ctx context.Context, _ *logical.StorageEntry) error {
-	<-ctx.Done()
-	return ctx.Err()
-}
-
-func (hungStorage) List(ctx context.Context, _ string) ([]string, error) {
-	<-ctx.Done()
-	return nil, ctx.Err()
 }
 
 // The SDK holds a lock of the whole process meanwhile, so the other mounts wait with the one that is closed.
@@ -247,7 +210,7 @@ func TestCloseDoesNotWaitForStorage(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b := session.NewBroker(session.Options{Now: time.Now, Logger: hclog.NewNullLogger()})
 			began := time.Now()
-			b.Close(t.Context(), hungStorage{}, disabling)
+			b.Close(t.Context(), storagetest.New(storagetest.Rule{On: storagetest.Any, Then: storagetest.Hang}), disabling)
 			if took := time.Since(began); took > 10*time.Second {
 				t.Errorf("disabling %t: closing took %s", disabling, took)
 			}
@@ -260,7 +223,7 @@ func TestDisablingOnAStandby(t *testing.T) {
 	f := newSharedFixture(t)
 	leased := f.unleasedReplacement()
 	log := f.logged()
-	f.storage.readOnly.Store(true)
+	f.storage.Script(storagetest.ReadOnly)
 	f.broker.Close(t.Context(), f.storage, true)
 	if n := f.server.Stats().Logouts; n != 0 {
 		t.Errorf("%d logouts, want none", n)
@@ -268,7 +231,7 @@ func TestDisablingOnAStandby(t *testing.T) {
 	if line := lineWith(log, disabled); line != "" {
 		t.Errorf("the log says %s", line)
 	}
-	f.storage.heal()
+	f.storage.Script()
 	f.broker.Close(t.Context(), f.storage, true)
 	f.release(leased)
 	f.wantNothingLeft()

@@ -11,7 +11,9 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"vault-plugin-secrets-workfront/internal/await"
 	"vault-plugin-secrets-workfront/internal/session"
+	"vault-plugin-secrets-workfront/internal/storagetest"
 	"vault-plugin-secrets-workfront/internal/workfronttest"
 )
 
@@ -41,12 +43,11 @@ func (b *logBuffer) logger() hclog.Logger {
 func forEveryWrite(t *testing.T, do func(t *testing.T, f *fixture) (failed bool)) {
 	t.Helper()
 	for _, carriedOut := range []bool{false, true} {
-		for n := int64(0); ; n++ {
+		for n := 0; ; n++ {
 			failed := false
 			t.Run(fmt.Sprintf("write %d fails, carried out %t", n+1, carriedOut), func(t *testing.T) {
 				f := newFixture(t)
-				f.storage.afterWrite.Store(carriedOut)
-				f.storage.writesLeft.Store(n)
+				f.storage.Script(failingWrites(n, carriedOut))
 				failed = do(t, f)
 			})
 			if !failed {
@@ -62,12 +63,12 @@ func forEveryWrite(t *testing.T, do func(t *testing.T, f *fixture) (failed bool)
 func TestIssueLeaksNothingWhenStorageFails(t *testing.T) {
 	forEveryWrite(t, func(t *testing.T, f *fixture) bool {
 		lease, err := f.broker.Issue(t.Context(), f.storage, f.source)
-		f.storage.heal()
+		f.storage.Script()
 		if err == nil {
 			f.release(lease)
 			return false
 		}
-		if !errors.Is(err, errStorage) {
+		if !errors.Is(err, storagetest.ErrBroken) {
 			t.Errorf("got %v, want the storage error", err)
 		}
 		if stats := f.server.Stats(); stats.Started != 1 || stats.Alive != 0 {
@@ -87,13 +88,13 @@ func TestIssueLeaksNothingWhenStorageAndLogoutFail(t *testing.T) {
 		f.server.ClearFaults()
 		f.clock.Advance(time.Minute)
 		if err == nil {
-			f.storage.heal()
+			f.storage.Script()
 			f.release(lease)
 			return false
 		}
-		f.storage.readOnly.Store(true)
+		f.storage.Script(storagetest.ReadOnly)
 		f.maintain() // as on a node that lost leadership: what is kept in memory stays there
-		f.storage.heal()
+		f.storage.Script()
 		f.maintain()
 		if stats := f.server.Stats(); stats.Alive != 0 {
 			t.Errorf("sessions left at workfront after maintenance: got %+v, want none alive", stats)
@@ -114,11 +115,11 @@ func TestUnreadableLedgerKeepsTheSessionForLater(t *testing.T) {
 			if held {
 				first = f.issue()
 			}
-			f.storage.failGets.Store(true)
-			if _, err := f.broker.Issue(t.Context(), f.storage, f.source); !errors.Is(err, errStorage) {
+			f.storage.Script(readsFail)
+			if _, err := f.broker.Issue(t.Context(), f.storage, f.source); !errors.Is(err, storagetest.ErrBroken) {
 				t.Errorf("got %v, want the storage error", err)
 			}
-			f.storage.heal()
+			f.storage.Script()
 			f.maintain()
 			if got := f.server.Stats().Alive == 1; got != held {
 				t.Errorf("session alive: got %t, want %t", got, held)
@@ -135,11 +136,11 @@ func TestUnreadableLedgerKeepsTheSessionForLater(t *testing.T) {
 func TestReleaseReportsUnreadableStorage(t *testing.T) {
 	f := newFixture(t)
 	lease := f.issue()
-	f.storage.failGets.Store(true)
-	if err := f.broker.Release(t.Context(), f.storage, lease.LeaseRef); !errors.Is(err, errStorage) {
+	f.storage.Script(readsFail)
+	if err := f.broker.Release(t.Context(), f.storage, lease.LeaseRef); !errors.Is(err, storagetest.ErrBroken) {
 		t.Errorf("got %v, want the storage error", err)
 	}
-	f.storage.heal()
+	f.storage.Script()
 	f.release(lease)
 	f.wantNothingLeft()
 }
@@ -153,13 +154,13 @@ func TestReaderLeavesAndStorageFails(t *testing.T) {
 	f.server.OnEvent(func(e workfronttest.Event) {
 		if e.Kind == workfronttest.ExchangeReceived {
 			leave()
-			f.storage.writesLeft.Store(2) // those that record the session
+			f.storage.Script(writesFail(2)) // those that record the session
 		}
 	})
 	f.server.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointLogout, Status: 500})
 	_, _ = f.broker.Issue(ctx, f.storage, f.source)
-	eventually(t, "the log says so", func() bool { return containsAny(log.String(), "failed to release an undelivered lease") })
-	f.storage.heal()
+	await.That(t, "the log says so", func() bool { return containsAny(log.String(), "failed to release an undelivered lease") })
+	f.storage.Script()
 	f.server.ClearFaults()
 	f.clock.Advance(2 * time.Hour)
 	f.maintain()

@@ -11,10 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashicorp/vault/sdk/logical"
-
 	"vault-plugin-secrets-workfront/internal/ledger"
 	"vault-plugin-secrets-workfront/internal/session"
+	"vault-plugin-secrets-workfront/internal/storagetest"
 	"vault-plugin-secrets-workfront/internal/workfronttest"
 )
 
@@ -68,15 +67,8 @@ type stress struct {
 	moves   map[string]int          // how often the settings of a share changed
 }
 
-// yielding is storage whose writes let others run, so that some of their leases are stored together.
-func yielding(s logical.Storage) logical.Storage {
-	return &hookStorage{Storage: s, before: func(op, _ string) error {
-		if op != "get" {
-			runtime.Gosched()
-		}
-		return nil
-	}}
-}
+// yields has writes let others run, so that some of their leases are stored together.
+var yields = storagetest.Rule{On: storagetest.Writes, Then: storagetest.First(runtime.Gosched)}
 
 // TestStress does everything at once, at random. It cannot be repeated exactly, since goroutines take turns as they like, but a
 // seed gives the same requests: go test -run 'TestStress/all' -stress.seed 3 -count 20.
@@ -92,7 +84,7 @@ func TestStress(t *testing.T) {
 					fixture: newFixture(t), mix: m,
 					unclear: map[*session.Lease]bool{}, ended: map[string]bool{}, moves: map[string]int{},
 				}
-				s.storage.Storage = yielding(s.storage.Storage)
+				s.storage = storagetest.Over(storagetest.New(yields))
 				if m.sameSession {
 					s.behave(func(b *workfronttest.Behaviour) { b.SameSession = true })
 				}
@@ -196,16 +188,24 @@ func (s *stress) round(r *rand.Rand) {
 	case n < 90 && s.mix.change:
 		s.changeSettings(r)
 	case n < 93 && s.mix.storage:
-		s.storage.afterWrite.Store(r.IntN(2) == 0)
-		s.storage.failGets.Store(r.IntN(4) == 0)
-		s.storage.writesLeft.Store(int64(r.IntN(6)))
+		s.breakStorage(r)
 	case n < 96 && s.mix.storage:
-		s.storage.heal()
+		s.storage.Script()
 	case n < 97 && s.mix.logouts:
 		s.server.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointLogout, Status: 500, Times: 1 + r.IntN(2)})
 	default:
 		s.wantLeasedLives(r)
 	}
+}
+
+// breakStorage has all writes fail after a few, whether they are carried out or not, and now and then all reads.
+func (s *stress) breakStorage(r *rand.Rand) {
+	carriedOut, readsToo, after := r.IntN(2) == 0, r.IntN(4) == 0, r.IntN(6)
+	script := []storagetest.Rule{failingWrites(after, carriedOut)}
+	if readsToo {
+		script = append(script, readsFail)
+	}
+	s.storage.Script(script...)
 }
 
 func role(i int) string { return fmt.Sprint(i) }
@@ -265,7 +265,7 @@ func (s *stress) restartProcess() {
 
 // calm has all faults end, and what they have left settled.
 func (s *stress) calm() {
-	s.storage.heal()
+	s.storage.Script()
 	s.server.ClearFaults()
 	s.broker.AwaitBackground()
 	s.clock.Advance(20 * time.Second)

@@ -21,13 +21,13 @@ func TestUnreadableHintIsDropped(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := newSharedFixture(t)
 			log := f.logged()
-			f.storage.put(t, "current/roles/r", entry)
+			f.storage.Set(t, "current/roles/r", entry)
 			lease := f.issue()
 			f.wantAlive(lease, true)
 			if line := lineWith(log, "unreadable hint"); !strings.Contains(line, "[WARN]") {
 				t.Errorf("the log says %q", line)
 			}
-			f.storage.put(t, "current/roles/r", entry)
+			f.storage.Set(t, "current/roles/r", entry)
 			f.release(lease)
 			if err := f.broker.Unshare(t.Context(), f.storage, "r"); err != nil {
 				t.Errorf("end of sharing: %v", err)
@@ -43,7 +43,7 @@ func TestHintAtAnUnreadableSession(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := newSharedFixture(t)
 			first := f.issue()
-			f.storage.put(t, "session/"+first.SessionID, entry)
+			f.storage.Set(t, "session/"+first.SessionID, entry)
 			f.broker = f.newBroker()
 			f.wantAlive(f.issue(), true)
 			f.wantExchanges(2)
@@ -56,7 +56,7 @@ func TestUnreadableSession(t *testing.T) {
 		f := newFixture(t)
 		log := f.logged()
 		lease := f.issue()
-		f.storage.put(t, "session/"+lease.SessionID, damagedEntry)
+		f.storage.Set(t, "session/"+lease.SessionID, damagedEntry)
 		f.release(lease)
 		if line := lineWith(log, "damaged"); !strings.Contains(line, "[ERROR]") || !strings.Contains(line, lease.SessionID) {
 			t.Errorf("the log says %q", line)
@@ -65,7 +65,7 @@ func TestUnreadableSession(t *testing.T) {
 	t.Run("a lease on a newer one cannot", func(t *testing.T) {
 		f := newFixture(t)
 		lease := f.issue()
-		f.storage.put(t, "session/"+lease.SessionID, newerEntry)
+		f.storage.Set(t, "session/"+lease.SessionID, newerEntry)
 		err := f.broker.Release(t.Context(), f.storage, lease.LeaseRef)
 		if !isA[*ledger.NewerError](err) || !containsAny(err.Error(), "install that plugin version again") {
 			t.Errorf("got %v, want an error that says what to do", err)
@@ -77,8 +77,8 @@ func TestUnreadableSession(t *testing.T) {
 			f := newSharedFixture(t)
 			log := f.logged()
 			leases := []*session.Lease{f.issue(), f.issue()}
-			f.storage.put(t, "session/"+leases[0].SessionID, entry)
-			f.storage.put(t, "parked/"+leases[0].SessionID, "{}")
+			f.storage.Set(t, "session/"+leases[0].SessionID, entry)
+			f.storage.Set(t, "parked/"+leases[0].SessionID, "{}")
 			f.broker.Invalidate("session/" + leases[0].SessionID)
 			unreadable, err := f.broker.Terminate(t.Context(), f.storage, leases[0].SessionID)
 			if !unreadable || err != nil {
@@ -97,7 +97,7 @@ func TestUnreadableSession(t *testing.T) {
 		t.Run("maintenance leaves a "+name+" one alone", func(t *testing.T) {
 			f := newFixture(t)
 			other, lease := f.issue(), f.issue()
-			f.storage.put(t, "session/"+lease.SessionID, entry)
+			f.storage.Set(t, "session/"+lease.SessionID, entry)
 			f.clock.Advance(2 * time.Hour)
 			f.maintain()
 			f.wantState(other, "")
@@ -107,7 +107,7 @@ func TestUnreadableSession(t *testing.T) {
 			f := newFixture(t)
 			log := f.logged()
 			other, lease := f.issue(), f.issue()
-			f.storage.put(t, "session/"+lease.SessionID, entry)
+			f.storage.Set(t, "session/"+lease.SessionID, entry)
 			f.broker.Close(t.Context(), f.storage, true)
 			f.wantAlive(other, false)
 			if line := lineWith(log, disabled); !strings.Contains(line, "sessions=1") {
@@ -117,8 +117,8 @@ func TestUnreadableSession(t *testing.T) {
 	}
 	t.Run("reading it is an error", func(t *testing.T) {
 		f := newFixture(t)
-		f.storage.put(t, "session/a", damagedEntry)
-		f.storage.put(t, "session/b", newerEntry)
+		f.storage.Set(t, "session/a", damagedEntry)
+		f.storage.Set(t, "session/b", newerEntry)
 		if _, err := f.broker.Session(t.Context(), f.storage, "a"); !isA[*ledger.DamagedError](err) {
 			t.Errorf("damaged: got %v", err)
 		}
@@ -132,8 +132,7 @@ func TestUnreadableSession(t *testing.T) {
 // wantStored checks an entry in storage.
 func (f *fixture) wantStored(key, want string) {
 	f.t.Helper()
-	entry, err := f.storage.Storage.Get(f.t.Context(), key)
-	if err != nil || entry == nil || string(entry.Value) != want {
-		f.t.Errorf("entry %s: got %v, %v; want it as it was", key, entry, err)
+	if got := f.storage.Value(f.t, key); got != want {
+		f.t.Errorf("entry %s: got %q, want it as it was", key, got)
 	}
 }

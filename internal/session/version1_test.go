@@ -40,7 +40,7 @@ func (f *fixture) storeVersion1() (ids map[string]string) {
 		f.t.Fatal(err)
 	}
 	for key, value := range entries {
-		f.storage.put(f.t, key, string(value))
+		f.storage.Set(f.t, key, string(value))
 	}
 	return ids
 }
