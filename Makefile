@@ -65,8 +65,14 @@ test-long: need-test build ## Run the end-to-end tests whose long form takes min
 .PHONY: test-examples
 test-examples: need-examples build ## Run the examples in a real server, and decode those that cannot be run here
 	cd test/decode && go test -vet=off ./...
+	@echo 'The Terraform module is decoded, and its requests are sent; to run it: TERRAFORM_BIN=/path/to/terraform make test-terraform'
 	cd examples/clients/node && npm ci --no-audit --no-fund
 	VAULT_BIN="$${VAULT_BIN:-$${BAO_BIN:-$$($(DEV) vault 1.21)}}" PLUGIN_BIN="$$PWD/$(PLUGIN)" go test -tags e2e -vet=off -count=1 -timeout 20m ./test/examples
+
+.PHONY: test-terraform
+test-terraform: need build ## Run the Terraform module with the binary that TERRAFORM_BIN names (TERRAFORM_PROVIDERS: a mirror of providers)
+	@[[ -n "$${TERRAFORM_BIN:-}" ]] || { echo 'TERRAFORM_BIN is not set: TERRAFORM_BIN=/path/to/terraform make test-terraform' >&2; exit 1; }
+	VAULT_BIN="$${VAULT_BIN:-$${BAO_BIN:-$$($(DEV) vault 1.21)}}" PLUGIN_BIN="$$PWD/$(PLUGIN)" go test -tags e2e,terraform -vet=off -count=1 -timeout 20m -run '^TestTerraform$$' ./test/examples
 
 .PHONY: test-docs
 test-docs: need-docs build ## Run the commands of README and docs as they are written, against the simulator (PAGES=docs/keys.md)
@@ -108,7 +114,7 @@ lint: need $(DEV) $(GOLANGCI_LINT) $(ACTIONLINT) licenses ## Check the code, pag
 	go mod tidy -diff
 	gofmt -l $$(git ls-files '*.go') | { ! grep .; } # of all modules; gofumpt, below, allows what gofmt does not
 	go vet ./...
-	go vet -tags e2e ./...
+	go vet -tags e2e,terraform ./...
 	$(GOLANGCI_LINT) run ./...
 	cd tools/release && go vet ./... && ../../$(GOLANGCI_LINT) run ./...
 	cd tools/plots && go vet ./... && ../../$(GOLANGCI_LINT) run ./...

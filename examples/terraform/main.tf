@@ -1,5 +1,15 @@
 locals {
   keys = setunion([var.key], var.keys, compact([for role in values(var.roles) : role.key]))
+
+  # As Vault returns it: without the text around the certificates, which files of CAs often have.
+  ca_cert = join("", [
+    for pem in regexall("(?s)-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", replace(var.ca_cert, "\r", "")) : "${pem}\n"
+  ])
+}
+
+# Another path is another mount. The provider would move the mount with its keys, and generating them again would fail.
+resource "terraform_data" "path" {
+  input = var.path
 }
 
 resource "vault_mount" "workfront" {
@@ -7,6 +17,10 @@ resource "vault_mount" "workfront" {
   type           = var.plugin
   plugin_version = var.plugin_version
   description    = "Sessions of Adobe Workfront"
+
+  lifecycle {
+    replace_triggered_by = [terraform_data.path]
+  }
 }
 
 # A key is generated once, and never read back or deleted here: it goes with the mount.
@@ -21,11 +35,13 @@ resource "vault_generic_endpoint" "key" {
 }
 
 # Every setting is sent, because a setting that is not sent keeps its value. Vault never returns client_secret: the
-# provider keeps what was sent, and ignores the absence.
+# provider keeps what was sent, and ignores the absence. Vault keeps config when client_secret becomes null, such as by a
+# variable of the environment that was forgotten: it goes with the mount.
 resource "vault_generic_endpoint" "config" {
   count = nonsensitive(var.client_secret != null) ? 1 : 0
 
   path                 = "${vault_mount.workfront.path}/config"
+  disable_delete       = true
   ignore_absent_fields = true
   data_json = jsonencode({
     base_url          = var.base_url
@@ -37,7 +53,7 @@ resource "vault_generic_endpoint" "config" {
     ttl               = var.ttl
     max_ttl           = var.max_ttl
     share_session     = var.share_session
-    ca_cert           = var.ca_cert
+    ca_cert           = local.ca_cert
     allow_custom_host = var.allow_custom_host
   })
 

@@ -5,6 +5,7 @@ variable "path" {
   description = "Path of the mount."
   type        = string
   default     = "workfront"
+  nullable    = false
 
   validation {
     condition     = can(regex("^[^/].*[^/]$", var.path))
@@ -16,6 +17,7 @@ variable "plugin" {
   description = "Name of the plugin in Vault's catalog."
   type        = string
   default     = "vault-plugin-secrets-workfront"
+  nullable    = false
 }
 
 variable "plugin_version" {
@@ -29,7 +31,7 @@ variable "base_url" {
   type        = string
 
   validation {
-    condition     = can(regex("^https://[a-z0-9.-]+(:[0-9]+)?$", var.base_url)) && !endswith(var.base_url, ":443")
+    condition     = can(regex("^https://[a-z0-9.-]+(:[1-9][0-9]*)?$", var.base_url)) && !endswith(var.base_url, ":443")
     error_message = "base_url must be https:// and a host in lower case, without a slash at its end and without port 443."
   }
 }
@@ -49,6 +51,11 @@ variable "client_secret" {
   type        = string
   default     = null
   sensitive   = true
+
+  validation {
+    condition     = var.client_secret != "" && try(trimspace(var.client_secret) == var.client_secret, true)
+    error_message = "client_secret must not be empty, and not begin or end with a blank or a line break."
+  }
 }
 
 variable "customer_id" {
@@ -65,10 +72,11 @@ variable "user_id" {
   description = "ID of the Workfront user whose sessions are issued, where a role names none. Empty: every role has to name one."
   type        = string
   default     = ""
+  nullable    = false
 
   validation {
-    condition     = trimspace(var.user_id) == var.user_id
-    error_message = "user_id must not begin or end with a blank."
+    condition     = trimspace(var.user_id) == var.user_id && !strcontains(var.user_id, "/")
+    error_message = "user_id must be the ID alone, not the URL of the user's page, and not begin or end with a blank."
   }
 }
 
@@ -76,6 +84,12 @@ variable "key" {
   description = "Name of the signing key, where a role names none. Another name generates another key; the old one stays."
   type        = string
   default     = "default"
+  nullable    = false
+
+  validation {
+    condition     = var.key != ""
+    error_message = "key must not be empty."
+  }
 }
 
 variable "keys" {
@@ -89,6 +103,7 @@ variable "ttl" {
   description = "Default TTL of a lease in seconds; 0 is the mount's."
   type        = number
   default     = 0
+  nullable    = false
 
   validation {
     condition     = var.ttl >= 0 && floor(var.ttl) == var.ttl
@@ -100,6 +115,7 @@ variable "max_ttl" {
   description = "Maximum TTL of a lease in seconds; 0 is the mount's."
   type        = number
   default     = 0
+  nullable    = false
 
   validation {
     condition     = var.max_ttl >= 0 && floor(var.max_ttl) == var.max_ttl
@@ -111,18 +127,31 @@ variable "share_session" {
   description = "Whether readers share a session, where a role does not say."
   type        = bool
   default     = false
+  nullable    = false
 }
 
 variable "ca_cert" {
   description = "PEM certificates of CAs to trust besides those of the system; empty for none."
   type        = string
   default     = ""
+  nullable    = false
+
+  validation {
+    condition = (var.ca_cert == "" || strcontains(var.ca_cert, "-----BEGIN")) && (
+      length(regexall("-----BEGIN", var.ca_cert)) == length(regexall(
+        "-----BEGIN CERTIFICATE-----\\n(?:[A-Za-z0-9+/]{64}\\n)*[A-Za-z0-9+/=]{1,64}\\n-----END CERTIFICATE-----",
+        replace(var.ca_cert, "\r", "")
+      ))
+    )
+    error_message = "ca_cert must hold certificates alone, as PEM in lines of 64 characters beginning with -----BEGIN CERTIFICATE-----."
+  }
 }
 
 variable "allow_custom_host" {
   description = "Permit a base_url outside Workfront's domains. The client secret is sent there."
   type        = bool
   default     = false
+  nullable    = false
 }
 
 variable "roles" {
@@ -143,5 +172,10 @@ variable "roles" {
       for role in values(var.roles) : role.ttl >= 0 && floor(role.ttl) == role.ttl && role.max_ttl >= 0 && floor(role.max_ttl) == role.max_ttl
     ])
     error_message = "ttl and max_ttl of a role must be whole numbers of seconds."
+  }
+
+  validation {
+    condition     = alltrue([for role in values(var.roles) : !strcontains(role.user_id, "/")])
+    error_message = "user_id of a role must be the ID alone, not the URL of the user's page."
   }
 }

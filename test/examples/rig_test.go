@@ -1,7 +1,8 @@
 //go:build e2e
 
 // Package examples runs what is in the folder examples as its pages say: against a real Vault and a stand-in for
-// Workfront. What needs a Kubernetes, GitHub or Terraform is decoded in test/decode instead.
+// Workfront. What needs a Kubernetes or GitHub is decoded in test/decode instead. What needs a Terraform is behind the build
+// tag terraform.
 package examples
 
 import (

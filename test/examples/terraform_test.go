@@ -73,10 +73,9 @@ func TestTerraformSettles(t *testing.T) {
 			t.Errorf("%s answers with the client secret", c.path)
 		}
 	}
-	for _, path := range []string{"workfront/roles/reports", "workfront/config"} {
-		if _, err := r.Root.Logical().Delete(path); err != nil {
-			t.Errorf("destroy %s: %v", path, err)
-		}
+	// config and the keys go with the mount.
+	if _, err := r.Root.Logical().Delete("workfront/roles/reports"); err != nil {
+		t.Errorf("destroy the role: %v", err)
 	}
 	if err := r.Root.Sys().Unmount("workfront"); err != nil {
 		t.Errorf("destroy the mount: %v", err)
