@@ -20,10 +20,10 @@ import (
 	"strings"
 )
 
-// vendors are the release sites of the servers. A test replaces them.
+// vendors are the release sites of the servers, and of Terraform. A test replaces them.
 type vendors struct {
 	client    *http.Client
-	hashicorp string // serves /vault/index.json
+	hashicorp string // serves /vault/index.json, /terraform/index.json
 	github    string // API, serves /repos/openbao/openbao/releases
 	downloads string // serves /openbao/openbao/releases/download/vVERSION/FILE
 }
@@ -43,7 +43,7 @@ func printDownload(ctx context.Context, args []string) error {
 	return err
 }
 
-// serverRelease is one version of a server, and where its archive and the file of checksums are.
+// serverRelease is one version of a product, and where its archive and the file of checksums are.
 type serverRelease struct{ version, archive, sums string }
 
 // download puts the newest release of a line into a directory, once its archive has the checksum that the vendor
@@ -51,10 +51,10 @@ type serverRelease struct{ version, archive, sums string }
 func (v vendors) download(ctx context.Context, product, line, dir string) (string, error) {
 	var r serverRelease
 	var err error
-	command := "vault"
+	command := product
 	switch product {
-	case "vault":
-		r, err = v.newestVault(ctx, line)
+	case "vault", "terraform":
+		r, err = v.newestHashiCorp(ctx, product, line)
 	case "openbao":
 		command = "bao"
 		r, err = v.newestOpenBao(ctx, line)
@@ -87,7 +87,7 @@ func (v vendors) download(ctx context.Context, product, line, dir string) (strin
 	if err := os.Remove(target); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return "", err
 	}
-	if product == "vault" {
+	if product != "openbao" {
 		return target, unzip(archive, command, target)
 	}
 	file := target + ".tar.gz"
@@ -97,8 +97,8 @@ func (v vendors) download(ctx context.Context, product, line, dir string) (strin
 	return target, untar(file, command, target)
 }
 
-// newestVault looks for the newest release of a line (1, 1.19) of the community edition.
-func (v vendors) newestVault(ctx context.Context, line string) (serverRelease, error) {
+// newestHashiCorp looks for the newest release of a line (1, 1.19) of the community edition.
+func (v vendors) newestHashiCorp(ctx context.Context, product, line string) (serverRelease, error) {
 	var index struct {
 		Versions map[string]struct {
 			Shasums string `json:"shasums"`
@@ -109,7 +109,7 @@ func (v vendors) newestVault(ctx context.Context, line string) (serverRelease, e
 			} `json:"builds"`
 		} `json:"versions"`
 	}
-	if err := v.getJSON(ctx, v.hashicorp+"/vault/index.json", &index); err != nil {
+	if err := v.getJSON(ctx, v.hashicorp+"/"+product+"/index.json", &index); err != nil {
 		return serverRelease{}, err
 	}
 	versions := make([]string, 0, len(index.Versions))
@@ -119,11 +119,11 @@ func (v vendors) newestVault(ctx context.Context, line string) (serverRelease, e
 	version := newest(versions, line)
 	for _, build := range index.Versions[version].Builds {
 		if build.OS == runtime.GOOS && build.Arch == runtime.GOARCH {
-			base := v.hashicorp + "/vault/" + version + "/"
+			base := v.hashicorp + "/" + product + "/" + version + "/"
 			return serverRelease{version, base + build.Filename, base + index.Versions[version].Shasums}, nil
 		}
 	}
-	return serverRelease{}, fmt.Errorf("there is no Vault %s for %s/%s", line, runtime.GOOS, runtime.GOARCH)
+	return serverRelease{}, fmt.Errorf("there is no %s %s for %s/%s", product, line, runtime.GOOS, runtime.GOARCH)
 }
 
 // newestOpenBao looks for the newest release of a line (2, 2.5).

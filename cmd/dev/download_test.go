@@ -73,7 +73,7 @@ func tarred(t *testing.T, name string) []byte {
 func TestDownload(t *testing.T) {
 	platform := runtime.GOOS + "_" + runtime.GOARCH
 	sumOf := func(b []byte) string { s := sha256.Sum256(b); return hex.EncodeToString(s[:]) }
-	vault, bao := zipped(t, "vault"), tarred(t, "bao")
+	vault, bao, terraform := zipped(t, "vault"), tarred(t, "bao"), zipped(t, "terraform")
 	index := fmt.Sprintf(
 		`{"versions": {"2.0.0": {}, "1.19.5": {"shasums": "SUMS", "builds": [{"os": %q, "arch": %q, "filename": "vault.zip"}]}}}`,
 		runtime.GOOS,
@@ -84,7 +84,15 @@ func TestDownload(t *testing.T) {
 			{"tag_name": "v2.6.2", "assets": [{"name": "openbao_2.6.2_%s.tar.gz"}, {"name": "checksums.txt"}]}]`,
 		platform,
 	)
+	terraforms := fmt.Sprintf(
+		`{"versions": {"1.15.0": {"shasums": "SUMS", "builds": [{"os": %q, "arch": %q, "filename": "terraform.zip"}]}}}`,
+		runtime.GOOS,
+		runtime.GOARCH,
+	)
 	site := map[string][]byte{
+		"/terraform/index.json":           []byte(terraforms),
+		"/terraform/1.15.0/terraform.zip": terraform,
+		"/terraform/1.15.0/SUMS":          []byte(sumOf(terraform) + "  terraform.zip\n"),
 		"/vault/index.json":               []byte(index),
 		"/vault/1.19.5/vault.zip":         vault,
 		"/vault/1.19.5/SUMS":              []byte(sumOf(vault) + "  vault.zip\n"),
@@ -107,7 +115,7 @@ func TestDownload(t *testing.T) {
 
 	dir := t.TempDir()
 	for _, tt := range []struct{ product, line, want string }{
-		{"vault", "1.19", "vault-1.19.5"}, {"openbao", "2", "bao-2.6.2"},
+		{"vault", "1.19", "vault-1.19.5"}, {"openbao", "2", "bao-2.6.2"}, {"terraform", "1", "terraform-1.15.0"},
 	} {
 		path, err := v.download(t.Context(), tt.product, tt.line, dir)
 		if err != nil || filepath.Base(path) != tt.want {
@@ -119,9 +127,10 @@ func TestDownload(t *testing.T) {
 		}
 	}
 	for _, tt := range []struct{ product, line, want string }{
-		{"vault", "2", "no Vault 2"}, // not for this platform
-		{"vault", "3", "no Vault 3"},
+		{"vault", "2", "no vault 2"}, // not for this platform
+		{"vault", "3", "no vault 3"},
 		{"openbao", "3", "no OpenBao 3"},
+		{"terraform", "2", "no terraform 2"},
 		{"consul", "1", errUsage.Error()},
 	} {
 		if path, err := v.download(

@@ -30,7 +30,7 @@ const usage = `usage: dev COMMAND
   release KIND           make a release in bin/dist: KIND is snapshot or publish (IMAGE)
   release-check          build the commit twice and compare (COLD)
   release-test           install what is in bin/dist for this platform in a real Vault, by SHA256SUMS, and use it
-  download PRODUCT LINE  download the newest official server (vault 1.19, openbao 2), and print its path
+  download PRODUCT LINE  download the newest official binary (vault 1.19, openbao 2, terraform 1), and print its path
   version [ldflags]      print version, commit and date of what is built
 
 VAULT_BIN or BAO_BIN names the server to use instead of a built one.
