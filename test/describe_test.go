@@ -13,8 +13,7 @@ import (
 	"github.com/hashicorp/vault/api"
 )
 
-// documented are the paths of the plugin, as the OpenAPI document writes them, with their methods. (Vault 1.19 leaves
-// patch out.)
+// documented are the paths of the plugin, as the OpenAPI document writes them, with their methods.
 var documented = map[string][]string{
 	"config":               {"delete", "get", "patch", "post"},
 	"info":                 {"get"},
@@ -135,7 +134,14 @@ func TestOpenAPI(t *testing.T) {
 		}
 		slices.Sort(got[name])
 	}
-	if !maps.EqualFunc(got, documented, slices.Equal[[]string]) {
-		t.Errorf("the document has\n%v\nwant\n%v", got, documented)
+	want := maps.Clone(documented)
+	// The documents of these leave every PATCH out. TestPatch shows that it works.
+	if m.IsLine("OpenBao v2.5") || m.IsLine("Vault v1.19") {
+		for name, methods := range want {
+			want[name] = slices.DeleteFunc(slices.Clone(methods), func(method string) bool { return method == "patch" })
+		}
+	}
+	if !maps.EqualFunc(got, want, slices.Equal[[]string]) {
+		t.Errorf("the document has\n%v\nwant\n%v", got, want)
 	}
 }

@@ -38,7 +38,7 @@ type Server struct {
 	UnsealKey string
 
 	options Options
-	openBao bool
+	version string // such as `OpenBao v2.6.2`
 	process atomic.Pointer[process]
 }
 
@@ -53,7 +53,7 @@ func Start(o Options) (*Server, error) {
 		*path = absolute
 	}
 	var err error
-	if s.openBao, err = isOpenBao(s.options.Binary); err != nil {
+	if s.version, err = versionOf(s.options.Binary); err != nil {
 		return nil, err
 	}
 	if err := os.WriteFile(s.configFile(), []byte(s.config()), 0o600); err != nil {
@@ -69,17 +69,24 @@ func Start(o Options) (*Server, error) {
 	return s, nil
 }
 
-// isOpenBao asks the binary.
-func isOpenBao(binary string) (bool, error) {
+// versionOf asks the binary.
+func versionOf(binary string) (string, error) {
 	out, err := exec.Command(binary, "version").Output()
 	if err != nil {
-		return false, fmt.Errorf("%s version: %w", binary, err)
+		return "", fmt.Errorf("%s version: %w", binary, err)
 	}
-	return strings.HasPrefix(string(out), "OpenBao"), nil
+	words := strings.Fields(string(out))
+	if len(words) < 2 {
+		return "", fmt.Errorf("%s version answers %q", binary, out)
+	}
+	return words[0] + " " + words[1], nil
 }
 
 // IsOpenBao tells OpenBao from Vault, for what differs between them.
-func (s *Server) IsOpenBao() bool { return s.openBao }
+func (s *Server) IsOpenBao() bool { return strings.HasPrefix(s.version, "OpenBao ") }
+
+// IsLine tells a line of releases, such as `OpenBao v2.5` or `Vault v1.19`, for what an old one lacks.
+func (s *Server) IsLine(line string) bool { return strings.HasPrefix(s.version, line+".") }
 
 // config is the server's configuration. Alone, it listens on a socket in its directory: free ports can be taken by others
 // before Vault is.
@@ -100,7 +107,7 @@ telemetry {
 }
 `
 	}
-	if s.openBao {
+	if s.IsOpenBao() {
 		text += fmt.Sprintf(`
 audit "file" "file" {
   options = {
@@ -171,7 +178,7 @@ func (s *Server) WaitActive(limit time.Duration) error {
 // EnableAudit has requests logged in AuditFile. In a cluster it does so for all nodes: the setting is the same for them, and
 // each takes its own working directory. OpenBao takes audit devices from its configuration alone, where config declares it.
 func (s *Server) EnableAudit() error {
-	if s.openBao {
+	if s.IsOpenBao() {
 		return nil
 	}
 	return s.Root.Sys().EnableAuditWithOptions("file", &api.EnableAuditOptions{
