@@ -88,6 +88,12 @@ func (s *Server) IsOpenBao() bool { return strings.HasPrefix(s.version, "OpenBao
 // IsLine tells a line of releases, such as `OpenBao v2.5` or `Vault v1.19`, for what an old one lacks.
 func (s *Server) IsLine(line string) bool { return strings.HasPrefix(s.version, line+".") }
 
+// refusesLeasesOnStandbys: standbys of OpenBao before 2.6.2 do not forward it when a lease is to be renewed or revoked, but
+// answer 500. docs/openbao.md says what to set, and so does config.
+func (s *Server) refusesLeasesOnStandbys() bool {
+	return s.IsLine("OpenBao v2.5") || s.version == "OpenBao v2.6.0" || s.version == "OpenBao v2.6.1"
+}
+
 // config is the server's configuration. Alone, it listens on a socket in its directory: free ports can be taken by others
 // before Vault is.
 func (s *Server) config() string {
@@ -118,6 +124,9 @@ audit "file" "file" {
 `, auditName)
 	}
 	if o.Raft != nil {
+		if s.refusesLeasesOnStandbys() {
+			text += "disable_standby_reads = true\n"
+		}
 		return text + o.Raft.config(o.Dir)
 	}
 	return text + fmt.Sprintf(`
