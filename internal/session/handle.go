@@ -18,7 +18,7 @@ type handle struct {
 	id  string
 	sem *semaphore.Weighted // a user has 1, a holder everyone
 
-	// Replaced by a holder alone, with setHeld. Users change what is in leases.
+	// Replaced by a holder alone, with setHeld, under Broker.mu. Users change what is in leases.
 	session *ledger.Session // nil if the ledger does not hold it; never changed
 	leases  *leaseSet
 

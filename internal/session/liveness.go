@@ -60,7 +60,7 @@ func (b *Broker) replaceDead(
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	h := b.handles[id]
-	if h == nil || h.ending != notEnding {
+	if h == nil || h.ending != notEnding || h.session == nil || h.session.State != ledger.StateActive {
 		return nil, false // ended meanwhile
 	}
 	h.ending = endingRegardless

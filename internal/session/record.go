@@ -55,7 +55,7 @@ func (b *Broker) recordHeld(
 			return nil, err
 		}
 	}
-	h.session = recorded
+	b.setHeld(h, recorded, h.leases)
 	if !fresh.Lease.IsZero() {
 		h.leases.note(fresh.Lease)
 	}

@@ -81,7 +81,7 @@ func (b *Broker) releaseHeld(ctx context.Context, l ledger.Ledger, h *handle, le
 		if err := l.Update(ctx, h.session, &updated, ledger.LeaseID{}); err != nil {
 			return err
 		}
-		h.session = &updated
+		b.setHeld(h, &updated, h.leases)
 		h.leases.drop(lease)
 		return nil
 	}

@@ -79,7 +79,7 @@ func (b *Broker) Terminate(ctx context.Context, storage logical.Storage, id stri
 		b.setEnding(h, notEnding)
 		return false, err
 	}
-	h.session = pending
+	b.setHeld(h, pending, h.leases)
 	cause, err := b.end(ctx, l, h, endingRegardless, b.logoutNow)
 	if err != nil {
 		b.setStale(h)

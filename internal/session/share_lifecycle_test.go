@@ -53,6 +53,7 @@ func TestCheckOfASessionThatIsNoLongerWanted(t *testing.T) {
 			f.release(second)
 			exchanges := f.server.Stats().Exchanges
 			resume()
+			f.broker.AwaitBackground()
 			f.settle()
 			f.wantExchanges(exchanges)
 			if got := f.server.Stats().Alive; got != tt.alive {
