@@ -97,7 +97,7 @@ bench-plots: bin/plots ## Draw the figures of a benchmark (FIGURES, docs/figures
 .PHONY: mutants
 mutants: bin/gremlins ## Change the code one line at a time and list what no test noticed (MUTANTS="./internal/ledger ...")
 	for package in $(or $(MUTANTS),./internal/ledger ./internal/pemtext ./internal/settings ./internal/signingkey); do \
-	  GOFLAGS=-count=1 bin/gremlins unleash --workers 2 --timeout-coefficient 10 "$$package"; \
+	  GOFLAGS=-count=1 bin/gremlins unleash --workers 2 --timeout-coefficient 5 "$$package"; \
 	done
 
 .PHONY: fuzz
