@@ -1,6 +1,7 @@
 package settings_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -43,5 +44,19 @@ func TestConfigRules(t *testing.T) {
 				t.Errorf("got %v, want it to be taken", err)
 			}
 		})
+	}
+}
+
+// A write without user_id is taken, and says what that means.
+func TestConfigWithoutUser(t *testing.T) {
+	f := newFixture(t, nil)
+	for user, want := range map[string]bool{"": true, "0123456789abcdef0123456789abcdef": false} {
+		warned := false
+		for _, w := range f.write(settings.Changes{settings.FieldUserID: user}) {
+			warned = warned || strings.Contains(w, "No user_id is set")
+		}
+		if warned != want {
+			t.Errorf("user_id %q: warned %t, want %t", user, warned, want)
+		}
 	}
 }
