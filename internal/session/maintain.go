@@ -18,6 +18,9 @@ const (
 	pendingFor = 24 * time.Hour
 	// parallelEnds is how many sessions are ended at a time.
 	parallelEnds = 16
+	// lastBegin is how long before its deadline maintenance begins with no other session, so that what it has begun is not cut off
+	// between the writes of a removal.
+	lastBegin = 2 * logoutTimeout
 )
 
 // retryUntil returns when a pending logout is given up.
@@ -34,10 +37,17 @@ func retryUntil(s *ledger.Session) time.Time {
 func (b *Broker) Maintain(ctx context.Context, storage logical.Storage) error {
 	b.tellSums()
 	b.outages.retryNow() // the next run is a minute away
-	return b.maintain(ctx, ledger.New(storage))
+	begins := ctx
+	if deadline, ok := ctx.Deadline(); ok {
+		earlier, cancel := context.WithDeadline(ctx, deadline.Add(-lastBegin))
+		defer cancel()
+		begins = earlier
+	}
+	return b.maintain(ctx, begins, ledger.New(storage))
 }
 
-func (b *Broker) maintain(ctx context.Context, l ledger.Ledger) error {
+// maintain is Maintain that begins with no other session once begins has ended.
+func (b *Broker) maintain(ctx, begins context.Context, l ledger.Ledger) error {
 	expired, err := l.ExpiredBuckets(ctx, b.now())
 	if err != nil {
 		return err
@@ -56,26 +66,26 @@ func (b *Broker) maintain(ctx context.Context, l ledger.Ledger) error {
 		}
 		return err
 	}
-	errs := []error{b.settleAll(ctx, l, unsettled)}
+	errs := []error{b.settleAll(ctx, begins, l, unsettled)}
 	for _, bucket := range expired {
-		errs = append(errs, b.dropExpired(ctx, l, bucket))
+		errs = append(errs, b.dropExpired(ctx, begins, l, bucket))
 	}
-	errs = append(errs, b.retryPending(ctx, l, pending))
+	errs = append(errs, b.retryPending(ctx, begins, l, pending))
 	return errors.Join(errs...)
 }
 
 // settleAll does the work that storage does not know of.
-func (b *Broker) settleAll(ctx context.Context, l ledger.Ledger, ids []string) error {
-	return b.each(ctx, l, ids, func(ctx context.Context, h *handle) error { return b.settle(ctx, l, h) })
+func (b *Broker) settleAll(ctx, begins context.Context, l ledger.Ledger, ids []string) error {
+	return b.each(ctx, begins, l, ids, func(ctx context.Context, h *handle) error { return b.settle(ctx, l, h) })
 }
 
 // dropExpired removes the sessions of a bucket that lies in the past.
-func (b *Broker) dropExpired(ctx context.Context, l ledger.Ledger, bucket ledger.Bucket) error {
+func (b *Broker) dropExpired(ctx, begins context.Context, l ledger.Ledger, bucket ledger.Bucket) error {
 	ids, err := l.InBucket(ctx, bucket)
 	if err != nil {
 		return err
 	}
-	return b.each(ctx, l, ids, func(ctx context.Context, h *handle) error {
+	return b.each(ctx, begins, l, ids, func(ctx context.Context, h *handle) error {
 		switch {
 		case h.session == nil, !bucket.Holds(h.session):
 			return l.DropExpiry(ctx, bucket, h.id)
@@ -88,10 +98,10 @@ func (b *Broker) dropExpired(ctx context.Context, l ledger.Ledger, bucket ledger
 }
 
 // retryPending retries pending logouts. The log is told of the sums, because there can be thousands.
-func (b *Broker) retryPending(ctx context.Context, l ledger.Ledger, ids []string) error {
+func (b *Broker) retryPending(ctx, begins context.Context, l ledger.Ledger, ids []string) error {
 	var finished, givenUp, remaining atomic.Int64
 	var failure atomic.Pointer[failedLogout] // one of those that were tried
-	err := b.each(ctx, l, ids, func(ctx context.Context, h *handle) error {
+	err := b.each(ctx, begins, l, ids, func(ctx context.Context, h *handle) error {
 		s := h.session
 		if s == nil || s.State != ledger.StateLogoutPending {
 			return l.DropPending(ctx, h.id)
@@ -147,13 +157,15 @@ type failedLogout struct {
 }
 
 // each calls do for each session, several at a time, while it holds the session. What fails for one does not keep the others
-// from their turn; the end of ctx does. Sessions whose entries cannot be read are left alone, and the log says how many.
-func (b *Broker) each(ctx context.Context, l ledger.Ledger, ids []string, do func(context.Context, *handle) error) error {
+// from their turn; the end of begins does, after which no other one is begun. Sessions whose entries cannot be read are left alone, and the log says how many.
+func (b *Broker) each(
+	ctx, begins context.Context, l ledger.Ledger, ids []string, do func(context.Context, *handle) error,
+) error {
 	var group errgroup.Group
 	group.SetLimit(parallelEnds)
 	errs := make([]error, len(ids))
 	for i, id := range ids {
-		if ctx.Err() != nil {
+		if begins.Err() != nil {
 			break
 		}
 		group.Go(func() error {

@@ -1,6 +1,7 @@
 package session_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -333,5 +334,31 @@ func TestMaintainReportsStorageFaults(t *testing.T) {
 			f.maintain()
 			f.wantEmptyLedger()
 		})
+	}
+}
+
+// What maintenance has no time to finish is left to its next run, so that nothing is cut off between the writes of a removal.
+func TestMaintenanceBeginsNothingShortlyBeforeItsDeadline(t *testing.T) {
+	f := newFixture(t)
+	pending, expired := f.leavePending(), f.issue()
+	f.clock.Advance(29 * time.Minute) // both have expired in a minute, and the bucket of their expiry has passed in 11
+	for _, run := range []struct {
+		passes, timeout time.Duration
+		pending         ledger.State
+		expired         ledger.State
+	}{
+		{0, 5 * time.Second, ledger.StateLogoutPending, ledger.StateActive},
+		{0, time.Minute, "", ledger.StateActive},
+		{12 * time.Minute, 5 * time.Second, "", ledger.StateActive},
+		{0, time.Minute, "", ""},
+	} {
+		f.clock.Advance(run.passes)
+		ctx, cancel := context.WithTimeout(t.Context(), run.timeout)
+		if err := f.broker.Maintain(ctx, f.storage); err != nil {
+			t.Errorf("with %s: %v", run.timeout, err)
+		}
+		cancel()
+		f.wantState(pending, run.pending)
+		f.wantState(expired, run.expired)
 	}
 }

@@ -34,7 +34,7 @@ func (b *Broker) Close(ctx context.Context, storage logical.Storage, tainted boo
 	}
 	limited, cancel := context.WithTimeout(all, closeLogout)
 	defer cancel()
-	b.noteClosing(b.maintain(limited, l))
+	b.noteClosing(b.maintain(limited, limited, l))
 	if owing := b.owing(); len(owing) > 0 {
 		b.logger.Warn("unloading with sessions that could be neither stored nor logged out; they stay alive until they expire",
 			"sessions", len(owing))
@@ -82,7 +82,7 @@ func (b *Broker) logoutAll(ctx context.Context, l ledger.Ledger) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(b.settleAll(ctx, l, b.unsettled()), b.each(ctx, l, ids, func(ctx context.Context, h *handle) error {
+	return errors.Join(b.settleAll(ctx, ctx, l, b.unsettled()), b.each(ctx, ctx, l, ids, func(ctx context.Context, h *handle) error {
 		if h.session == nil {
 			return nil
 		}
