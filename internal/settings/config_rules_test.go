@@ -29,7 +29,8 @@ func TestConfigRules(t *testing.T) {
 		},
 		{"ttl of max_ttl", settings.Changes{settings.FieldTTL: time.Minute, settings.FieldMaxTTL: time.Minute}, nil},
 		{
-			"ttl longer than max_ttl", settings.Changes{settings.FieldTTL: 61 * time.Second, settings.FieldMaxTTL: time.Minute},
+			"ttl longer than max_ttl",
+			settings.Changes{settings.FieldTTL: 61 * time.Second, settings.FieldMaxTTL: time.Minute},
 			[]string{settings.FieldTTL, "must not be longer than max_ttl"},
 		},
 		{"name of a key", settings.Changes{settings.FieldKey: "a..b"}, []string{settings.FieldKey, "must consist of"}},
