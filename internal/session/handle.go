@@ -175,7 +175,7 @@ func (b *Broker) useLocked(h *handle) bool {
 	return h != nil && h.sem.TryAcquire(1) && b.usesLocked(h)
 }
 
-// usesLocked is useLocked for a caller that no other holds the session beside; if it cannot use it, that is over.
+// usesLocked is useLocked for a caller that has its turn of sem already; if the session cannot be used, that is given back.
 func (b *Broker) usesLocked(h *handle) bool {
 	if h.stale || h.ending != notEnding || h.session == nil || h.session.State != ledger.StateActive {
 		h.sem.Release(1)
