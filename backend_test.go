@@ -188,38 +188,28 @@ func (l *lease) revoke() {
 
 // standIn is a Workfront with an application and a user that a mount can be configured for.
 type standIn struct {
-	*workfronttest.Server
-	app         workfronttest.Application
-	userID      string
+	*workfronttest.Integration
 	fingerprint string // the stand-in's, of the public key that was uploaded first
 }
 
 func newStandIn(t testing.TB, now func() time.Time) *standIn {
 	t.Helper()
-	server, err := workfronttest.Start(workfronttest.Options{Now: now})
+	integration, err := workfronttest.StartIntegration(workfronttest.Options{Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(server.Close)
-	app, err := server.CreateApplication()
-	if err != nil {
-		t.Fatal(err)
-	}
-	user := workfronttest.User{ID: workfronttest.NewID(), Name: "Integration"}
-	if err := server.AddUser(user); err != nil {
-		t.Fatal(err)
-	}
-	return &standIn{Server: server, app: app, userID: user.ID}
+	t.Cleanup(integration.Close)
+	return &standIn{Integration: integration}
 }
 
 // settings is a config for this Workfront, with changes.
 func (w *standIn) settings(changes map[string]any) map[string]any {
 	s := map[string]any{
 		settings.FieldBaseURL:         w.URL(),
-		settings.FieldClientID:        w.app.ClientID,
-		settings.FieldClientSecret:    w.app.ClientSecret,
-		settings.FieldCustomerID:      w.app.CustomerID,
-		settings.FieldUserID:          w.userID,
+		settings.FieldClientID:        w.App.ClientID,
+		settings.FieldClientSecret:    w.App.ClientSecret,
+		settings.FieldCustomerID:      w.App.CustomerID,
+		settings.FieldUserID:          w.User.ID,
 		settings.FieldCACert:          w.CACert(),
 		settings.FieldAllowCustomHost: true,
 	}
@@ -232,7 +222,7 @@ func (w *standIn) settings(changes map[string]any) map[string]any {
 // upload adds a certificate to the application's public keys, as an administrator does in Workfront's Setup.
 func (w *standIn) upload(t testing.TB, certificate string) {
 	t.Helper()
-	fingerprint, err := w.AddPublicKey(w.app.ClientID, w.userID, certificate)
+	fingerprint, err := w.Upload(certificate)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -286,7 +276,7 @@ func TestStory(t *testing.T) {
 		fieldAccessToken:      l.token(),
 		fieldTokenType:        "sessionID",
 		settings.FieldBaseURL: w.URL(),
-		settings.FieldUserID:  w.userID,
+		settings.FieldUserID:  w.User.ID,
 		fieldSessionID:        l.data[fieldSessionID],
 		fieldExpiresAt:        m.clock.Now().Add(30 * time.Minute).UTC().Format(time.RFC3339),
 	}

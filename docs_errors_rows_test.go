@@ -106,7 +106,7 @@ func settingsErrors() []errorRow {
 			"`verify_connection` needs a `user_id` and a key: set what the text names, or write without it.",
 		},
 		{
-			after(func(m *mount, w *standIn) { m.write("config", map[string]any{"customer_id": w.app.ClientID}) }, verifies),
+			after(func(m *mount, w *standIn) { m.write("config", map[string]any{"customer_id": w.App.ClientID}) }, verifies),
 			"Copy the Customer ID.",
 		},
 		{overtakes, "Someone else writes `config` at the same time: try again."},
@@ -398,7 +398,7 @@ func workfrontErrors() []errorRow {
 			w.Suspend()
 		}, sends(opRead, "token", nil)), "The text ends in what the network said. `no such host`: check name resolution on Vault's nodes; `connection refused`: check `base_url` and the firewall."},
 		{after(func(m *mount, w *standIn) {
-			m.write("config", map[string]any{"ca_cert": "", "client_secret": w.app.ClientSecret})
+			m.write("config", map[string]any{"ca_cert": "", "client_secret": w.App.ClientSecret})
 		}, sends(opRead, "token", nil)), "Set the CA of the gateway as `ca_cert` (with `client_secret`), or install the system's CAs."},
 		{
 			readsFromAnotherName,
@@ -428,7 +428,7 @@ func readsFromAnotherName(m *mount, w *standIn) (*logical.Response, error) {
 		return nil, err
 	}
 	defer server.Close()
-	m.write("config", map[string]any{"base_url": server.URL(), "ca_cert": server.CACert(), "client_secret": w.app.ClientSecret})
+	m.write("config", map[string]any{"base_url": server.URL(), "ca_cert": server.CACert(), "client_secret": w.App.ClientSecret})
 	return m.request(opRead, "token", nil)
 }
 
@@ -438,7 +438,7 @@ func withProxy(proxy, except string) errorRequest {
 		m.t.Setenv("HTTPS_PROXY", proxy)
 		m.t.Setenv("NO_PROXY", except)
 		m.write("config", map[string]any{
-			"base_url": "https://acme.my.workfront.com", "client_secret": w.app.ClientSecret, "max_retries": 0,
+			"base_url": "https://acme.my.workfront.com", "client_secret": w.App.ClientSecret, "max_retries": 0,
 		})
 		m.restart()
 		return m.request(opRead, "token", nil)

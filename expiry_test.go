@@ -158,7 +158,7 @@ func TestEvents(t *testing.T) {
 		if got := strings.ReplaceAll(strings.Join(got, " "), " workfront/key-expiring", ""); got != want {
 			t.Errorf("failing %t: got %s, want %s", failing, got, want)
 		}
-		for _, secret := range []string{l.token(), w.app.ClientSecret, "PRIVATE"} {
+		for _, secret := range []string{l.token(), w.App.ClientSecret, "PRIVATE"} {
 			if strings.Contains(strings.Join(sent, "\n"), secret) {
 				t.Errorf("an event holds a secret: %s", sent)
 			}

@@ -50,7 +50,7 @@ func newFuzzedMount(f *testing.F) *fuzzedMount {
 		f.Fatal(err)
 	}
 	m.start(f, m.workfront.settings(nil), private)
-	m.secrets = map[string]string{w.app.ClientSecret: "the client secret"}
+	m.secrets = map[string]string{w.App.ClientSecret: "the client secret"}
 	modulus := testKey().Private.N.Bytes()
 	for line := range strings.Lines(private) {
 		// The certificate holds the modulus, too, and may hold it in the same places.
@@ -60,7 +60,7 @@ func newFuzzedMount(f *testing.F) *fuzzedMount {
 		}
 	}
 	m.words = map[string]string{
-		"{session}": m.sessionID, "{base_url}": w.URL(), "{ca_cert}": w.CACert(), "{user_id}": w.userID,
+		"{session}": m.sessionID, "{base_url}": w.URL(), "{ca_cert}": w.CACert(), "{user_id}": w.User.ID,
 		"{private_key}": otherPrivate, "{certificate}": other.CertificatePEM(),
 	}
 	return m

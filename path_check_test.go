@@ -154,7 +154,7 @@ func TestObservationsHoldNothingThatIsSecret(t *testing.T) {
 				}
 				got := m.write("check", map[string]any{fieldObserve: true}).Data[fieldObservations].(string)
 				marks := []string{
-					w.app.ClientID, w.app.ClientSecret, w.app.CustomerID, w.userID, w.URL(), strings.TrimPrefix(w.URL(), "https://127.0.0.1:"),
+					w.App.ClientID, w.App.ClientSecret, w.App.CustomerID, w.User.ID, w.URL(), strings.TrimPrefix(w.URL(), "https://127.0.0.1:"),
 				}
 				for _, mark := range marks {
 					if strings.Contains(got, mark) {

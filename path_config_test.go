@@ -203,13 +203,13 @@ func TestInvalidate(t *testing.T) {
 	m, w := ready(t, nil)
 	m.readToken(nil).revoke()
 	config := m.storage.Value(t, settings.ConfigKey)
-	m.storage.Set(t, settings.ConfigKey, strings.ReplaceAll(config, w.app.ClientSecret, "changed"))
+	m.storage.Set(t, settings.ConfigKey, strings.ReplaceAll(config, w.App.ClientSecret, "changed"))
 	m.backend.InvalidateKey(t.Context(), "session/unrelated")
 	m.readToken(nil).revoke() // still with what is kept in memory
 	m.backend.InvalidateKey(t.Context(), settings.ConfigKey)
 	m.wantRefused(logical.ReadOperation, "token", nil, "refused")
 
-	m.write("config", map[string]any{settings.FieldClientSecret: w.app.ClientSecret})
+	m.write("config", map[string]any{settings.FieldClientSecret: w.App.ClientSecret})
 	m.write("roles/r", map[string]any{settings.FieldTTL: "5m"})
 	m.readTokenAt("token/r", nil).revoke()
 	m.storage.Set(t, "roles/r", `{"version":1,"ttl":60000000000}`)

@@ -133,7 +133,7 @@ func TestKeyRotation(t *testing.T) {
 	m.readToken(nil).revoke()
 	w.upload(t, m.write("keys/new/generate", nil).Data[settings.FieldCertificate].(string))
 	m.must(logical.PatchOperation, "config", map[string]any{settings.FieldKey: "new"})
-	if err := w.RemovePublicKey(w.app.ClientID, w.fingerprint); err != nil {
+	if err := w.RemovePublicKey(w.App.ClientID, w.fingerprint); err != nil {
 		t.Fatal(err)
 	}
 	m.readToken(nil).revoke()

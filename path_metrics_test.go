@@ -48,7 +48,7 @@ func TestMetrics(t *testing.T) {
 	m.wantMetric(text, fmt.Sprintf("vault_workfront_endpoint_unavailable{host=%q}", w.URL()), 1)
 	m.wantMetric(text, `vault_workfront_key_certificate_expiry_timestamp_seconds{key="default"}`,
 		float64(testKey().Certificate.NotAfter.Unix()))
-	for _, secret := range []string{kept.token(), kept.data[fieldSessionID].(string), w.app.ClientSecret, w.userID} {
+	for _, secret := range []string{kept.token(), kept.data[fieldSessionID].(string), w.App.ClientSecret, w.User.ID} {
 		if strings.Contains(text, secret) {
 			t.Errorf("the metrics hold %q", secret)
 		}

@@ -19,7 +19,7 @@ func (w *standIn) addUser(t *testing.T, certificate string) string {
 	if err := w.AddUser(user); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.AddPublicKey(w.app.ClientID, user.ID, certificate); err != nil {
+	if _, err := w.AddPublicKey(w.App.ClientID, user.ID, certificate); err != nil {
 		t.Fatal(err)
 	}
 	return user.ID
@@ -104,7 +104,7 @@ func TestRoleInheritance(t *testing.T) {
 	m.write("roles/broken", map[string]any{settings.FieldUserID: user}) // with the key of another user
 
 	plain := m.readTokenAt("token/plain", nil)
-	if plain.data[settings.FieldUserID] != w.userID || plain.secret.TTL != 5*time.Minute || plain.data[fieldRole] != "plain" {
+	if plain.data[settings.FieldUserID] != w.User.ID || plain.secret.TTL != 5*time.Minute || plain.data[fieldRole] != "plain" {
 		t.Errorf("plain: got user %v, ttl %s, role %v", plain.data[settings.FieldUserID], plain.secret.TTL, plain.data[fieldRole])
 	}
 	own := m.readTokenAt("token/own", nil)
@@ -202,7 +202,7 @@ func TestSharedRole(t *testing.T) {
 
 func mustAddSecret(t *testing.T, w *standIn) string {
 	t.Helper()
-	secret, err := w.AddSecret(w.app.ClientID)
+	secret, err := w.AddSecret(w.App.ClientID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -215,11 +215,11 @@ func TestClientSecretRotation(t *testing.T) {
 	secret := mustAddSecret(t, w)
 	m.readToken(nil).revoke()
 	m.must(logical.PatchOperation, "config", map[string]any{settings.FieldClientSecret: secret, fieldVerify: true})
-	if err := w.RemoveSecret(w.app.ClientID, w.app.ClientSecret); err != nil {
+	if err := w.RemoveSecret(w.App.ClientID, w.App.ClientSecret); err != nil {
 		t.Fatal(err)
 	}
 	m.readToken(nil).revoke()
-	m.wantRefused(logical.PatchOperation, "config", map[string]any{settings.FieldClientSecret: w.app.ClientSecret, fieldVerify: true}, "not stored")
+	m.wantRefused(logical.PatchOperation, "config", map[string]any{settings.FieldClientSecret: w.App.ClientSecret, fieldVerify: true}, "not stored")
 	m.readToken(nil).revoke()
 }
 
@@ -332,5 +332,5 @@ func TestExistenceCheckOfABadRoleName(t *testing.T) {
 
 func TestVerifyFindsTheClientIDInPlaceOfTheCustomerID(t *testing.T) {
 	m, w := ready(t, nil)
-	m.wantRefused(logical.UpdateOperation, "config", map[string]any{settings.FieldCustomerID: w.app.ClientID, fieldVerify: true}, "customer_id", "client_id", "not stored")
+	m.wantRefused(logical.UpdateOperation, "config", map[string]any{settings.FieldCustomerID: w.App.ClientID, fieldVerify: true}, "customer_id", "client_id", "not stored")
 }

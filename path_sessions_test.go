@@ -22,7 +22,7 @@ func TestSessions(t *testing.T) {
 	m.readTokenAt("token/r", nil)
 	id := shared.data[fieldSessionID].(string)
 	want := map[string]any{
-		fieldRole: "r", settings.FieldUserID: w.userID, settings.FieldBaseURL: w.URL(), fieldIssuedAt: m.clock.Now().UTC().Format(time.RFC3339),
+		fieldRole: "r", settings.FieldUserID: w.User.ID, settings.FieldBaseURL: w.URL(), fieldIssuedAt: m.clock.Now().UTC().Format(time.RFC3339),
 		fieldExpiresAt: m.clock.Now().Add(30 * time.Minute).UTC().Format(time.RFC3339), fieldStated: true, fieldLeases: 2, fieldState: "active",
 	}
 	for _, restart := range []bool{false, true} {

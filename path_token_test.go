@@ -112,7 +112,7 @@ func TestTokenErrors(t *testing.T) {
 		m.write("config", map[string]any{settings.FieldCustomerID: "wrong"})
 		m.wantRefused(logical.ReadOperation, "token", nil, "401", "customer_id", "workfront/keys/default")
 		resp, _ := m.request(logical.ReadOperation, "token", nil)
-		if text := resp.Error().Error(); strings.Contains(text, w.app.ClientSecret) || strings.Contains(text, "eyJ") {
+		if text := resp.Error().Error(); strings.Contains(text, w.App.ClientSecret) || strings.Contains(text, "eyJ") {
 			t.Errorf("the error holds a credential: %s", text)
 		}
 	})

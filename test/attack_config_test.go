@@ -211,7 +211,7 @@ func TestAttackConcurrentMove(t *testing.T) {
 		})
 	}
 	for range 25 {
-		if _, err := m.patch(field("client_secret", w.app.ClientSecret)); err != nil {
+		if _, err := m.patch(field("client_secret", w.App.ClientSecret)); err != nil {
 			t.Errorf("patch: %v", err)
 		}
 		v.issues(t)

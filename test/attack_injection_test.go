@@ -37,16 +37,16 @@ func TestAttackInjection(t *testing.T) {
 	for name, text := range breaks {
 		for _, c := range []struct{ path, field, value string }{
 			{"config", "base_url", "https://acme.my.workfront.com" + text + forged},
-			{"config", "client_id", w.app.ClientID + text + forged},
+			{"config", "client_id", w.App.ClientID + text + forged},
 			{"config", "client_secret", canaryMark + text + forged},
-			{"config", "customer_id", w.app.CustomerID + text + forged},
-			{"config", "user_id", w.user.ID + text + forged},
+			{"config", "customer_id", w.App.CustomerID + text + forged},
+			{"config", "user_id", w.User.ID + text + forged},
 			{"config", "key", "default" + text + forged},
 			{"config", "api_version", "v22.0" + text + forged},
 			{"config", "ttl", "5m" + text + forged},
 			{"config", "allow_custom_host", "true" + text + forged},
 			{"config", "ca_cert", text + forged},
-			{"roles/mine", "user_id", w.user.ID + text + forged},
+			{"roles/mine", "user_id", w.User.ID + text + forged},
 			{"roles/mine", "key", "default" + text + forged},
 			{"roles/mine", "description", "a" + text + forged},
 			{"roles/new", "description", "a" + text + forged},
@@ -153,7 +153,7 @@ path "`+m.path+`/roles/mine" { capabilities = ["create", "update"] }
 path "`+m.path+`/token/mine" { capabilities = ["read"] }
 `)
 	for _, id := range []string{
-		other.ID, strings.ToUpper(w.user.ID), w.user.ID + `","sub":"` + other.ID, w.user.ID + "," + other.ID, "../" + other.ID, w.user.ID + "/../" + other.ID,
+		other.ID, strings.ToUpper(w.User.ID), w.User.ID + `","sub":"` + other.ID, w.User.ID + "," + other.ID, "../" + other.ID, w.User.ID + "/../" + other.ID,
 		"$$USER.ID", "*", "null", "0", other.EmailAddr,
 	} {
 		t.Run(id, func(t *testing.T) {

@@ -73,7 +73,7 @@ path "sys/plugins/*" { capabilities = ["read", "sudo"] }
 			if status != http.StatusOK {
 				t.Errorf("status %d, so there was nothing to search: %s", status, answer)
 			}
-			if strings.Contains(answer, w.app.ClientSecret) || strings.Contains(answer, accessToken(lease)) {
+			if strings.Contains(answer, w.App.ClientSecret) || strings.Contains(answer, accessToken(lease)) {
 				t.Error("the client secret or a session is read")
 			}
 		})

@@ -93,7 +93,7 @@ func TestAttackSize(t *testing.T) {
 		refused(fmt.Sprintf("a key of %d bits", bits), http.MethodPut, "keys/new/import", mustJSON(t, field("private_key", forgedKey(t, bits))), "private_key")
 	}
 	authorities := strings.Repeat(w.CACert(), large/len(w.CACert())) // more than a thousand
-	refused("a thousand CAs", http.MethodPatch, "config", mustJSON(t, map[string]any{"ca_cert": authorities, "client_secret": w.app.ClientSecret}), "ca_cert")
+	refused("a thousand CAs", http.MethodPatch, "config", mustJSON(t, map[string]any{"ca_cert": authorities, "client_secret": w.App.ClientSecret}), "ca_cert")
 	for _, path := range []string{"roles/", "keys/", "token/", "sessions/"} {
 		// Longer ones cost Vault itself seconds (5 s for 100 kB, on any path of any engine), and the plugin no more than these.
 		for name, segment := range map[string]string{"64 bytes": strings.Repeat("a", 64), "500 bytes": strings.Repeat("a", 500), "10 kB": strings.Repeat("a", 10_000)} {

@@ -62,7 +62,7 @@ func TestAttackMadeUpSecret(t *testing.T) {
 			}
 			m.write(t, "check", nil)
 			// An operator who is about to give the real secret says with it where it may go.
-			_, err := m.patch(map[string]any{"client_secret": w.app.ClientSecret, "allow_custom_host": false, "verify_connection": true})
+			_, err := m.patch(map[string]any{"client_secret": w.App.ClientSecret, "allow_custom_host": false, "verify_connection": true})
 			wantError(t, err, http.StatusBadRequest, "base_url", "127.0.0.1")
 			if _, err := m.root.Sys().Renew(leases[0].LeaseID, 60); err != nil {
 				t.Errorf("renew: %v", err)
@@ -78,7 +78,7 @@ func TestAttackMadeUpSecret(t *testing.T) {
 			if secrets := regexp.MustCompile(`client_secret=`+madeUp+`\b`).FindAll(came, -1); len(jwts) == 0 || len(secrets) != len(jwts) {
 				t.Errorf("%d JWTs came with %d made-up secrets, want some, and as many", len(jwts), len(secrets))
 			}
-			v.elsewhere.wantNoSecret(t, true, w.app.ClientSecret, accessToken(leases[0]), accessToken(leases[1]))
+			v.elsewhere.wantNoSecret(t, true, w.App.ClientSecret, accessToken(leases[0]), accessToken(leases[1]))
 			for _, jwt := range jwts {
 				for _, secret := range []string{madeUp, "", "undefined"} {
 					if status := w.exchange(t, string(jwt[1]), secret); status < 400 {
@@ -102,7 +102,7 @@ func TestAttackMadeUpSecret(t *testing.T) {
 func (w *workfront) exchange(t *testing.T, jwt, secret string) (status int) {
 	t.Helper()
 	resp, err := w.HTTPClient().PostForm(w.URL()+"/integrations/oauth2/api/v1/jwt/exchange",
-		url.Values{"client_id": {w.app.ClientID}, "client_secret": {secret}, "jwt_token": {jwt}})
+		url.Values{"client_id": {w.App.ClientID}, "client_secret": {secret}, "jwt_token": {jwt}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -340,7 +340,7 @@ func TestStoryObserve(t *testing.T) {
 			}
 		}
 		for _, mark := range []string{
-			w.app.ClientID, w.app.ClientSecret, w.app.CustomerID, w.user.ID, w.URL(), canaryMark,
+			w.App.ClientID, w.App.ClientSecret, w.App.CustomerID, w.User.ID, w.URL(), canaryMark,
 		} {
 			if strings.Contains(text, mark) {
 				t.Errorf("%s: the observations hold a value", c.name)

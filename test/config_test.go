@@ -29,7 +29,7 @@ func TestStoryWhatIsMissing(t *testing.T) {
 	_, err = m.readToken("")
 	wantError(t, err, 400, "user_id", "vault write "+m.path+"/config user_id=")
 
-	m.write(t, "config", field("user_id", w.user.ID))
+	m.write(t, "config", field("user_id", w.User.ID))
 	_, err = m.readToken("")
 	wantError(t, err, 400, `"default"`, "vault write -f "+m.path+"/keys/default/generate")
 
@@ -84,7 +84,7 @@ func TestPatch(t *testing.T) {
 	}
 	wantConfig(map[string]any{
 		"ttl": 300, "max_ttl": 3600, "jwt_ttl": 60, "session_ttl": 600, "api_version": "v21.0", "request_timeout": 20,
-		"max_retries": 0, "key": "other", "user_id": w.user.ID,
+		"max_retries": 0, "key": "other", "user_id": w.User.ID,
 	})
 	if _, err := m.patch(field("ttl", "6m")); err != nil {
 		t.Fatalf("patch: %v", err)
@@ -107,7 +107,7 @@ func TestPatch(t *testing.T) {
 	}
 	// A write merges like a patch.
 	m.write(t, "config", field("ttl", "7m"))
-	wantConfig(map[string]any{"ttl": 420, "client_id": w.app.ClientID})
+	wantConfig(map[string]any{"ttl": 420, "client_id": w.App.ClientID})
 }
 
 func mustJSON(t *testing.T, value any) string {

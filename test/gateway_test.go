@@ -187,7 +187,7 @@ func TestAttackGateway(t *testing.T) {
 			g.mu.Lock()
 			got := g.got.String()
 			g.mu.Unlock()
-			if strings.Contains(got, w.app.ClientSecret) || strings.Contains(strings.ToLower(got), "sessionid:") {
+			if strings.Contains(got, w.App.ClientSecret) || strings.Contains(strings.ToLower(got), "sessionid:") {
 				t.Error("a secret of the victim came to the attacker")
 			}
 			for _, lease := range []*api.Secret{revoked, deleted, kept, shared} {

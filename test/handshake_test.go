@@ -93,7 +93,7 @@ func TestNoHandshake(t *testing.T) {
 			if s.connections != c.connections {
 				t.Errorf("%d connections came, want %d", s.connections, c.connections)
 			}
-			for _, mark := range []string{canaryMark, w.app.ClientID, "POST", "jwt"} {
+			for _, mark := range []string{canaryMark, w.App.ClientID, "POST", "jwt"} {
 				if bytes.Contains(s.told.Bytes(), []byte(mark)) {
 					t.Errorf("it was told %q", mark)
 				}

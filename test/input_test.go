@@ -41,7 +41,7 @@ func TestBadConfig(t *testing.T) {
 		{"ttl beyond max_ttl", map[string]any{"ttl": "2h", "max_ttl": "1h"}, "ttl", "max_ttl"},
 		{"max_retries no number", field("max_retries", "many"), "max_retries", "whole number"},
 		{"max_connections large", field("max_connections", 65), "max_connections", "between"},
-		{"ca_cert a private key", map[string]any{"ca_cert": opensslKey(t).private, "client_secret": w.app.ClientSecret}, "ca_cert", ""},
+		{"ca_cert a private key", map[string]any{"ca_cert": opensslKey(t).private, "client_secret": w.App.ClientSecret}, "ca_cert", ""},
 		{"allow_custom_host no bool", field("allow_custom_host", "maybe"), "allow_custom_host", "true or false"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

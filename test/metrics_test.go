@@ -102,7 +102,7 @@ func TestStoryMetrics(t *testing.T) {
 		t.Errorf("workfront counted %+v, want 4 sessions started, 1 logged out and an exchange refused", stats)
 	}
 	for _, lease := range leases {
-		for _, secret := range []string{accessToken(lease), sessionID(lease), w.app.ClientSecret} {
+		for _, secret := range []string{accessToken(lease), sessionID(lease), w.App.ClientSecret} {
 			if strings.Contains(text, secret) {
 				t.Error("the metrics hold a token, the ID of a session, or the client secret")
 			}

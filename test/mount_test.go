@@ -24,9 +24,7 @@ import (
 
 // workfront is a stand-in with one application and one user.
 type workfront struct {
-	*workfronttest.Server
-	app  workfronttest.Application
-	user workfronttest.User
+	*workfronttest.Integration
 	// undelivered is how many sessions the test keeps the stand-in from telling its client of.
 	undelivered int
 }
@@ -40,28 +38,24 @@ func startWorkfront(t *testing.T, sessionTTL time.Duration) *workfront {
 // startWorkfrontAt is startWorkfront with a clock of its own for the lifetime of sessions.
 func startWorkfrontAt(t *testing.T, sessionTTL time.Duration, now func() time.Time) *workfront {
 	t.Helper()
-	server, err := workfronttest.Start(workfronttest.Options{SessionTTL: sessionTTL, Now: now})
+	integration, err := workfronttest.StartIntegrationAs(
+		workfronttest.Options{SessionTTL: sessionTTL, Now: now},
+		workfronttest.Application{
+			ClientID: workfronttest.NewID(), ClientSecret: canaryMark + workfronttest.NewID(), CustomerID: workfronttest.NewID(),
+		},
+		workfronttest.User{ID: workfronttest.NewID(), Name: "Integration", EmailAddr: "integration@example.com"},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(server.Close)
-	w := &workfront{
-		Server: server,
-		app: workfronttest.Application{
-			ClientID: workfronttest.NewID(), ClientSecret: canaryMark + workfronttest.NewID(), CustomerID: workfronttest.NewID(),
-		},
-		user: workfronttest.User{ID: workfronttest.NewID(), Name: "Integration", EmailAddr: "integration@example.com"},
-	}
-	if err := errors.Join(w.ImportApplication(w.app), w.AddUser(w.user)); err != nil {
-		t.Fatal(err)
-	}
-	return w
+	t.Cleanup(integration.Close)
+	return &workfront{Integration: integration}
 }
 
 // upload adds a public key to the application, as the user would in Workfront's Setup.
 func (w *workfront) upload(t *testing.T, pem string) (fingerprint string) {
 	t.Helper()
-	fingerprint, err := w.AddPublicKey(w.app.ClientID, w.user.ID, pem)
+	fingerprint, err := w.Upload(pem)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,17 +68,17 @@ func (w *workfront) settings() map[string]any {
 		"base_url":          w.URL(),
 		"ca_cert":           w.CACert(),
 		"allow_custom_host": true,
-		"client_id":         w.app.ClientID,
-		"client_secret":     w.app.ClientSecret,
-		"customer_id":       w.app.CustomerID,
-		"user_id":           w.user.ID,
+		"client_id":         w.App.ClientID,
+		"client_secret":     w.App.ClientSecret,
+		"customer_id":       w.App.CustomerID,
+		"user_id":           w.User.ID,
 	}
 }
 
 // call uses a session for an API call and returns the status and the body of the answer.
 func (w *workfront) call(t *testing.T, accessToken string) (status int, body string) {
 	t.Helper()
-	req, err := http.NewRequest(http.MethodGet, w.URL()+"/attask/api/v22.0/user/"+w.user.ID, nil)
+	req, err := http.NewRequest(http.MethodGet, w.URL()+"/attask/api/v22.0/user/"+w.User.ID, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -106,7 +106,7 @@ path "`+m.path+`/info" { capabilities = ["read"] }
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, secret := range []string{"client_secret", "private_key", "PRIVATE KEY", w.app.ClientSecret, middle} {
+		for _, secret := range []string{"client_secret", "private_key", "PRIVATE KEY", w.App.ClientSecret, middle} {
 			if strings.Contains(string(text), secret) {
 				t.Errorf("the answer of %s holds %q", name, secret)
 			}

@@ -218,7 +218,7 @@ func TestTokenAfterKeyRotation(t *testing.T) {
 	if _, err := m.patch(map[string]any{"key": "2027"}); err != nil {
 		t.Fatalf("patch: %v", err)
 	}
-	if err := w.RemovePublicKey(w.app.ClientID, old); err != nil {
+	if err := w.RemovePublicKey(w.App.ClientID, old); err != nil {
 		t.Fatal(err)
 	}
 	after := m.token(t, "") // the stand-in knows only the new key by now

@@ -45,7 +45,7 @@ func TestStoryRoles(t *testing.T) {
 		t.Fatal(err)
 	}
 	certificate, _ := m.write(t, "keys/robot/generate", nil).Data["certificate"].(string)
-	if _, err := w.AddPublicKey(w.app.ClientID, robot.ID, certificate); err != nil {
+	if _, err := w.AddPublicKey(w.App.ClientID, robot.ID, certificate); err != nil {
 		t.Fatal(err)
 	}
 	_, err := m.readRole("reports")
@@ -54,13 +54,13 @@ func TestStoryRoles(t *testing.T) {
 	wantError(t, err, http.StatusNotFound, "no such role")
 
 	m.write(t, "roles/reports", nil)
-	m.wantLease(t, "reports", 5*time.Minute, w.user.ID)
+	m.wantLease(t, "reports", 5*time.Minute, w.User.ID)
 	m.write(t, "config", field("ttl", "6m"))
-	m.wantLease(t, "reports", 6*time.Minute, w.user.ID)
+	m.wantLease(t, "reports", 6*time.Minute, w.User.ID)
 	m.write(t, "roles/reports", map[string]any{"ttl": "10m", "description": "nightly"})
-	m.wantLease(t, "reports", 10*time.Minute, w.user.ID)
+	m.wantLease(t, "reports", 10*time.Minute, w.User.ID)
 	m.write(t, "roles/reports", field("max_ttl", "15m")) // what was not sent stays
-	m.wantLease(t, "reports", 10*time.Minute, w.user.ID)
+	m.wantLease(t, "reports", 10*time.Minute, w.User.ID)
 
 	if warnings := warningsOf(m.write(t, "roles/robot", field("user_id", robot.ID))); len(warnings) != 1 || !strings.Contains(warnings[0], "key") {
 		t.Errorf("warnings are %q, want one that this user needs a key", warnings)
@@ -102,14 +102,14 @@ func TestStoryRoles(t *testing.T) {
 	if _, err := m.patchAt("roles/reports", map[string]any{"ttl": nil, "max_ttl": nil, "description": nil, "share_session": nil}); err != nil {
 		t.Fatalf("patch: %v", err)
 	}
-	m.wantLease(t, "reports", 6*time.Minute, w.user.ID)
+	m.wantLease(t, "reports", 6*time.Minute, w.User.ID)
 	if got, want := mustJSON(t, m.read(t, "roles/reports")), `{"description":"","key":"","max_ttl":0,"ttl":0,"user_id":""}`; got != want {
 		t.Errorf("the role is %s, want %s", got, want)
 	}
 	if _, err := m.patchAt("roles/robot", map[string]any{"user_id": nil, "key": nil}); err != nil {
 		t.Fatalf("patch: %v", err)
 	}
-	m.wantLease(t, "robot", 6*time.Minute, w.user.ID)
+	m.wantLease(t, "robot", 6*time.Minute, w.User.ID)
 	listed, err := m.root.Logical().List(m.path + "/roles")
 	if err != nil || !slices.Equal(texts(listed.Data["keys"]), []string{"reports", "robot"}) {
 		t.Errorf("the roles are %v, %v; want reports and robot", listed, err)

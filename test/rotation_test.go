@@ -76,7 +76,7 @@ func TestStoryRotateKey(t *testing.T) {
 		switchTo("2027")
 		settle()
 		// The old key is not needed any more: not at Workfront, not in Vault.
-		if err := w.RemovePublicKey(w.app.ClientID, old); err != nil {
+		if err := w.RemovePublicKey(w.App.ClientID, old); err != nil {
 			t.Fatal(err)
 		}
 		settle()
@@ -93,7 +93,7 @@ func TestStoryRotateClientSecret(t *testing.T) {
 	m := withRoles(t, issuing(t, sharedVault(t), w, field("ttl", "5m")))
 	constantly(t, m, w, func(settle func()) {
 		before := sessionID(m.roleToken(t, sharedRole))
-		secret, err := w.AddSecret(w.app.ClientID)
+		secret, err := w.AddSecret(w.App.ClientID)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -101,7 +101,7 @@ func TestStoryRotateClientSecret(t *testing.T) {
 		settle()
 		m.write(t, "config", map[string]any{"client_secret": secret, "verify_connection": true})
 		settle()
-		if err := w.RemoveSecret(w.app.ClientID, w.app.ClientSecret); err != nil {
+		if err := w.RemoveSecret(w.App.ClientID, w.App.ClientSecret); err != nil {
 			t.Fatal(err)
 		}
 		settle()
@@ -122,12 +122,12 @@ func TestRotateUnderSlowExchanges(t *testing.T) {
 	if err := w.AddUser(second); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.AddPublicKey(w.app.ClientID, second.ID, opensslKey(t).certificate); err != nil {
+	if _, err := w.AddPublicKey(w.App.ClientID, second.ID, opensslKey(t).certificate); err != nil {
 		t.Fatal(err)
 	}
 	constantly(t, m, w, func(settle func()) {
 		behave(w, func(b *behaviour) { b.ExchangeDelay = 500 * time.Millisecond })
-		for _, user := range []string{second.ID, w.user.ID, second.ID} {
+		for _, user := range []string{second.ID, w.User.ID, second.ID} {
 			if _, err := m.patch(field("user_id", user)); err != nil {
 				t.Fatalf("patch: %v", err)
 			}

@@ -131,7 +131,7 @@ func recordTokens(t *testing.T) []sample {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newSampler(m, host.Host, sampleHost, w.user.ID, sampleUser)
+	s := newSampler(m, host.Host, sampleHost, w.User.ID, sampleUser)
 	s.record(t, "POST", "check", "check", `{"role":"reports"}`)
 	s.record(t, "GET", "token", "token?ttl=5m", "")
 	s.record(t, "POST", "token", "token", `{"ttl":"5m"}`)

@@ -65,7 +65,7 @@ path "`+m.path+`/sessions/*" { capabilities = ["read", "delete"] }
 			t.Errorf("issued_at is %v, want a moment after %s", read["issued_at"], began)
 		}
 		for name, value := range map[string]any{
-			"role": of.role, "user_id": w.user.ID, "base_url": w.URL(), "leases": json.Number(fmt.Sprint(of.leases)), "state": "active",
+			"role": of.role, "user_id": w.User.ID, "base_url": w.URL(), "leases": json.Number(fmt.Sprint(of.leases)), "state": "active",
 			"end_stated": true, "expires_at": of.lease.Data["expires_at"],
 		} {
 			if read[name] != value {

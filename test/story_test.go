@@ -83,7 +83,7 @@ func useToken(t *testing.T, m *mount, w *workfront) {
 	t.Helper()
 	asked := time.Now()
 	lease := m.token(t, "")
-	for field, want := range map[string]string{"token_type": "sessionID", "base_url": w.URL(), "user_id": w.user.ID} {
+	for field, want := range map[string]string{"token_type": "sessionID", "base_url": w.URL(), "user_id": w.User.ID} {
 		if got := lease.Data[field]; got != want {
 			t.Errorf("%s is %v, want %s", field, got, want)
 		}
@@ -94,7 +94,7 @@ func useToken(t *testing.T, m *mount, w *workfront) {
 	if end := sessionEnd(t, lease); end.Before(asked.Add(29*time.Minute)) || end.After(time.Now().Add(30*time.Minute)) {
 		t.Errorf("expires_at is %s, want 30 minutes from %s", end, asked)
 	}
-	if status, body := w.call(t, accessToken(lease)); status != http.StatusOK || !strings.Contains(body, w.user.EmailAddr) {
+	if status, body := w.call(t, accessToken(lease)); status != http.StatusOK || !strings.Contains(body, w.User.EmailAddr) {
 		t.Fatalf("the session is answered with %d: %s", status, body)
 	}
 	ttl, ends, renewable := m.lookup(t, lease.LeaseID)

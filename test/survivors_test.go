@@ -123,7 +123,7 @@ func changeKey(t *testing.T, s *survivors, leader *vaultServer) {
 	certificate, _ := m.write(t, "keys/next/generate", nil).Data["certificate"].(string)
 	next := s.w.upload(t, certificate)
 	m.write(t, "config", field("key", "next"))
-	if err := s.w.RemovePublicKey(s.w.app.ClientID, s.key); err != nil {
+	if err := s.w.RemovePublicKey(s.w.App.ClientID, s.key); err != nil {
 		t.Fatal(err)
 	}
 	s.key = next

@@ -132,19 +132,11 @@ func serve(ctx context.Context, dir string, options workfronttest.Options, log i
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("make directory: %w", err)
 	}
-	server, err := workfronttest.Start(options)
+	server, err := workfronttest.StartIntegration(options)
 	if err != nil {
 		return fmt.Errorf("start: %w", err)
 	}
 	defer server.Close()
-	application, err := server.CreateApplication()
-	if err != nil {
-		return err
-	}
-	user := workfronttest.User{ID: workfronttest.NewID(), Name: "Ida Integration", EmailAddr: "ida@example.com"}
-	if err := server.AddUser(user); err != nil {
-		return err
-	}
 	caFile := filepath.Join(dir, "ca.pem")
 	if err := writeFile(caFile, []byte(server.CACert())); err != nil {
 		return err
@@ -152,10 +144,10 @@ func serve(ctx context.Context, dir string, options workfronttest.Options, log i
 	data, err := json.MarshalIndent(description{
 		BaseURL:      server.URL(),
 		CACertFile:   caFile,
-		ClientID:     application.ClientID,
-		ClientSecret: application.ClientSecret,
-		CustomerID:   application.CustomerID,
-		UserID:       user.ID,
+		ClientID:     server.App.ClientID,
+		ClientSecret: server.App.ClientSecret,
+		CustomerID:   server.App.CustomerID,
+		UserID:       server.User.ID,
 	}, "", "  ")
 	if err != nil {
 		return fmt.Errorf("marshal description: %w", err)

@@ -37,13 +37,13 @@ func TestFindsTheCause(t *testing.T) {
 			name: "client ID in its place", step: "1_settings", decides: true,
 			cause: "customer_id is the same as client_id",
 			breakIt: func(f *fixture) {
-				f.config(settings.Changes{settings.FieldCustomerID: f.app.ClientID})
+				f.config(settings.Changes{settings.FieldCustomerID: f.App.ClientID})
 			},
 		},
 		{
 			name: "key not uploaded", step: "6_exchange", cause: "The public key is not in Workfront",
 			breakIt: func(f *fixture) {
-				if err := f.RemovePublicKey(f.app.ClientID, f.fingerprint); err != nil {
+				if err := f.RemovePublicKey(f.App.ClientID, f.fingerprint); err != nil {
 					f.t.Fatal(err)
 				}
 			}, candidate: func(*fixture) string { return testKey().Fingerprint() },
@@ -69,7 +69,7 @@ func TestFindsTheCause(t *testing.T) {
 				if err != nil {
 					f.t.Fatal(err)
 				}
-				if err := f.RemovePublicKey(f.app.ClientID, f.fingerprint); err != nil {
+				if err := f.RemovePublicKey(f.App.ClientID, f.fingerprint); err != nil {
 					f.t.Fatal(err)
 				}
 				f.upload(old)
@@ -105,7 +105,12 @@ func TestFindsTheCause(t *testing.T) {
 			name: "untrusted CA", step: "4_connection", decides: true,
 			cause: "signed by a CA that the Vault server does not trust",
 			breakIt: func(f *fixture) {
-				f.move(settings.Changes{settings.FieldCACert: f.newServer().CACert()})
+				other, err := workfronttest.Start(workfronttest.Options{})
+				if err != nil {
+					f.t.Fatal(err)
+				}
+				f.t.Cleanup(other.Close)
+				f.move(settings.Changes{settings.FieldCACert: other.CACert()})
 			},
 		},
 		{
@@ -205,7 +210,7 @@ func TestFindsTheCause(t *testing.T) {
 				if tt.candidate != nil && !strings.Contains(text, tt.candidate(f)) {
 					t.Errorf("got %s, want them to name %q", text, tt.candidate(f))
 				}
-				if strings.Contains(text, f.app.ClientSecret) {
+				if strings.Contains(text, f.App.ClientSecret) {
 					t.Error("the causes hold the client secret")
 				}
 			}

@@ -20,15 +20,13 @@ const mount settings.Mount = "workfront/"
 
 // fixture is the settings and the broker of a mount, and the Workfront that they are for.
 type fixture struct {
-	*workfronttest.Server
+	*workfronttest.Integration
 	t           *testing.T
 	clock       *workfronttest.Clock
 	storage     logical.Storage
 	store       *settings.Store
 	broker      *session.Broker
 	checker     *check.Checker
-	app         workfronttest.Application
-	userID      string
 	fingerprint string // the stand-in's, of the public key
 }
 
@@ -36,15 +34,11 @@ type fixture struct {
 func newFixture(t *testing.T, changes settings.Changes) *fixture {
 	t.Helper()
 	f := &fixture{t: t, clock: workfronttest.NewClock(), storage: &logical.InmemStorage{}}
-	f.Server = f.newServer()
 	var err error
-	if f.app, err = f.CreateApplication(); err != nil {
+	if f.Integration, err = workfronttest.StartIntegration(workfronttest.Options{Now: f.clock.Now}); err != nil {
 		t.Fatal(err)
 	}
-	f.userID = workfronttest.NewID()
-	if err := f.AddUser(workfronttest.User{ID: f.userID, Name: "Integration"}); err != nil {
-		t.Fatal(err)
-	}
+	t.Cleanup(f.Close)
 	f.fingerprint = f.upload(testKey())
 	f.store = settings.New(settings.Options{Now: f.clock.Now})
 	f.broker = session.NewBroker(session.Options{
@@ -53,22 +47,12 @@ func newFixture(t *testing.T, changes settings.Changes) *fixture {
 	f.checker = &check.Checker{Broker: f.broker, Now: f.clock.Now}
 	f.importKey("default", testKey())
 	f.config(settings.Changes{
-		settings.FieldBaseURL: f.URL(), settings.FieldClientID: f.app.ClientID,
-		settings.FieldClientSecret: f.app.ClientSecret, settings.FieldCustomerID: f.app.CustomerID,
-		settings.FieldUserID: f.userID, settings.FieldCACert: f.CACert(), settings.FieldAllowCustomHost: true,
+		settings.FieldBaseURL: f.URL(), settings.FieldClientID: f.App.ClientID,
+		settings.FieldClientSecret: f.App.ClientSecret, settings.FieldCustomerID: f.App.CustomerID,
+		settings.FieldUserID: f.User.ID, settings.FieldCACert: f.CACert(), settings.FieldAllowCustomHost: true,
 	})
 	f.config(changes)
 	return f
-}
-
-func (f *fixture) newServer() *workfronttest.Server {
-	f.t.Helper()
-	server, err := workfronttest.Start(workfronttest.Options{Now: f.clock.Now})
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	f.t.Cleanup(server.Close)
-	return server
 }
 
 func (f *fixture) config(changes settings.Changes) {
@@ -82,7 +66,7 @@ func (f *fixture) config(changes settings.Changes) {
 // move changes what only those may change who know the client secret.
 func (f *fixture) move(changes settings.Changes) {
 	f.t.Helper()
-	changes[settings.FieldClientSecret] = f.app.ClientSecret
+	changes[settings.FieldClientSecret] = f.App.ClientSecret
 	f.config(changes)
 }
 
@@ -101,7 +85,7 @@ func (f *fixture) importKey(name string, key *signingkey.Key) {
 // upload adds a certificate to the application's public keys, as an administrator does in Workfront's Setup.
 func (f *fixture) upload(key *signingkey.Key) (fingerprint string) {
 	f.t.Helper()
-	fingerprint, err := f.AddPublicKey(f.app.ClientID, f.userID, key.CertificatePEM())
+	fingerprint, err := f.Upload(key.CertificatePEM())
 	if err != nil {
 		f.t.Fatal(err)
 	}

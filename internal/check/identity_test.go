@@ -56,7 +56,7 @@ func TestSessionResourceInPart(t *testing.T) {
 			f := newFixture(t, nil)
 			f.use(&scripted{
 				exchange: started(""), strict: true,
-				session: strings.ReplaceAll(tt.session, "%USER%", strings.ToUpper(f.userID)),
+				session: strings.ReplaceAll(tt.session, "%USER%", strings.ToUpper(f.User.ID)),
 			})
 			found := f.check(check.Request{})
 			wantOK(t, found)

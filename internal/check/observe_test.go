@@ -28,8 +28,8 @@ const (
 		"{token_type: string(9, code), access_token: string(32, hexadecimal), " +
 		"refresh_token: string(32, hexadecimal), wid: string(32, hexadecimal), expires_in: number}"
 	called = "7_call_as_user: GET /attask/api/v22.0/user/{user_id}: 200 application/json in N ms: " +
-		"{data: {ID: string(32, hexadecimal), name: string(11, code), objCode: string(4, code), emailAddr: " +
-		"string(empty)}}"
+		"{data: {ID: string(32, hexadecimal), name: string(15, words), objCode: string(4, code), emailAddr: " +
+		"string(15, no blanks)}}"
 	identified = "7_call_as_user: GET /attask/api/v22.0/session: 200 application/json in N ms: " +
 		"{data: {sessionID: string(32, hexadecimal), userID: string(32, hexadecimal), customerID: string(32, " +
 		"hexadecimal), " +
@@ -189,7 +189,7 @@ func TestObservationsOfAnEcho(t *testing.T) {
 	if strings.Count(text, "400 unknown") != 3 || len(sent) != 6 {
 		t.Errorf("got\n%s\nwant three refusals", text)
 	}
-	for _, mark := range append(sent, f.app.CustomerID, f.userID) {
+	for _, mark := range append(sent, f.App.CustomerID, f.User.ID) {
 		if strings.Contains(text, mark) {
 			t.Errorf("got\n%s\nwant nothing of what was sent", text)
 		}

@@ -50,7 +50,7 @@ func TestReasonOfARefusal(t *testing.T) {
 				wantOrder(t, f.wantFailure(check.Request{}, "6_exchange", ""), orders["secret"]...)
 				f.move(settings.Changes{settings.FieldCustomerID: "wrong"})
 				wantOrder(t, f.wantFailure(check.Request{}, "6_exchange", ""), orders["customer"]...)
-				f.config(settings.Changes{settings.FieldCustomerID: f.app.CustomerID})
+				f.config(settings.Changes{settings.FieldCustomerID: f.App.CustomerID})
 			}
 		})
 	}

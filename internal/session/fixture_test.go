@@ -31,7 +31,7 @@ var signingKey = sync.OnceValue(func() *rsa.PrivateKey {
 type fixture struct {
 	t       *testing.T
 	clock   *workfronttest.Clock
-	server  *workfronttest.Server
+	server  *workfronttest.Integration
 	storage *storagetest.Storage
 	options session.Options // of its brokers
 	broker  *session.Broker
@@ -44,25 +44,17 @@ func newFixture(t *testing.T) *fixture { return newFixtureWithTTL(t, 30*time.Min
 func newFixtureWithTTL(t *testing.T, sessionTTL time.Duration) *fixture {
 	t.Helper()
 	c := workfronttest.NewClock()
-	server, err := workfronttest.Start(workfronttest.Options{Now: c.Now, SessionTTL: sessionTTL})
+	server, err := workfronttest.StartIntegration(workfronttest.Options{Now: c.Now, SessionTTL: sessionTTL})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(server.Close)
-	app, err := server.CreateApplication()
-	if err != nil {
-		t.Fatal(err)
-	}
-	user := workfronttest.User{ID: workfronttest.NewID(), Name: "Integration"}
-	if err := server.AddUser(user); err != nil {
-		t.Fatal(err)
-	}
 	der, err := x509.MarshalPKIXPublicKey(&signingKey().PublicKey)
 	if err != nil {
 		t.Fatal(err)
 	}
 	public := string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
-	if _, err := server.AddPublicKey(app.ClientID, user.ID, public); err != nil {
+	if _, err := server.Upload(public); err != nil {
 		t.Fatal(err)
 	}
 	f := &fixture{t: t, clock: c, server: server, storage: storagetest.New()}
@@ -70,10 +62,10 @@ func newFixtureWithTTL(t *testing.T, sessionTTL time.Duration) *fixture {
 	f.broker = f.newBroker()
 	f.source = session.Source{
 		Endpoint:       ledger.Endpoint{BaseURL: server.URL(), CACert: server.CACert(), APIVersion: "v22.0"},
-		ClientID:       app.ClientID,
-		ClientSecret:   app.ClientSecret,
-		CustomerID:     app.CustomerID,
-		UserID:         user.ID,
+		ClientID:       server.App.ClientID,
+		ClientSecret:   server.App.ClientSecret,
+		CustomerID:     server.App.CustomerID,
+		UserID:         server.User.ID,
 		Signer:         workfront.NewSigner(signingKey()),
 		JWTTTL:         3 * time.Minute,
 		SessionTTL:     30 * time.Minute,

@@ -154,7 +154,7 @@ func TestIdentify(t *testing.T) {
 	}
 	slices.Sort(got.APIVersions)
 	want := &workfront.Identity{
-		UserID: userID, CustomerID: s.app.CustomerID, APIVersion: "v22.0",
+		UserID: userID, CustomerID: s.App.CustomerID, APIVersion: "v22.0",
 		APIVersions: []string{"v17.0", "v18.0", "v19.0", "v20.0", "v21.0", "v22.0"},
 	}
 	if !reflect.DeepEqual(got, want) {

@@ -393,7 +393,7 @@ func TestExchangeRefusedCredentials(t *testing.T) {
 		{"unknown client", func(r *workfront.ExchangeRequest) { r.ClientID = "unknown" }},
 		{"no client secret", func(r *workfront.ExchangeRequest) { r.ClientSecret = "" }},
 		{"wrong customer", func(r *workfront.ExchangeRequest) { r.Assertion = signed(sign(t, "customer-of-others", userID)) }},
-		{"wrong user", func(r *workfront.ExchangeRequest) { r.Assertion = signed(sign(t, s.app.CustomerID, "user-of-others")) }},
+		{"wrong user", func(r *workfront.ExchangeRequest) { r.Assertion = signed(sign(t, s.App.CustomerID, "user-of-others")) }},
 		{"damaged signature", func(r *workfront.ExchangeRequest) {
 			whole := assertionOf(*r)
 			r.Assertion = signed(whole[:len(whole)-8] + "AAAAAAAA")

@@ -197,33 +197,28 @@ func checkOutcome(t *testing.T, err error, want outcome) {
 
 // standIn is the strict Workfront of package workfronttest, with an application that knows the signing key.
 type standIn struct {
-	*workfronttest.Server
-	app workfronttest.Application
+	*workfronttest.Integration
 }
 
 func newStandIn(t *testing.T, o workfronttest.Options) *standIn {
 	t.Helper()
-	s, err := workfronttest.Start(o)
+	s, err := workfronttest.StartIntegrationAs(o,
+		workfronttest.Application{ClientID: clientID, ClientSecret: clientSecret, CustomerID: "customer-9b"},
+		workfronttest.User{ID: userID, Name: "Ida Integration"},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
-	app := workfronttest.Application{ClientID: clientID, ClientSecret: clientSecret, CustomerID: "customer-9b"}
-	if err := s.ImportApplication(app); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.AddUser(workfronttest.User{ID: userID, Name: "Integration"}); err != nil {
-		t.Fatal(err)
-	}
 	der, err := x509.MarshalPKIXPublicKey(&signingKey().PublicKey)
 	if err != nil {
 		t.Fatal(err)
 	}
 	public := string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
-	if _, err := s.AddPublicKey(clientID, userID, public); err != nil {
+	if _, err := s.Upload(public); err != nil {
 		t.Fatal(err)
 	}
-	return &standIn{s, app}
+	return &standIn{s}
 }
 
 func (s *standIn) endpoint() workfront.Endpoint {
@@ -233,8 +228,8 @@ func (s *standIn) endpoint() workfront.Endpoint {
 func (s *standIn) request(t *testing.T, maxRetries int) workfront.ExchangeRequest {
 	t.Helper()
 	return workfront.ExchangeRequest{
-		ClientID: s.app.ClientID, ClientSecret: s.app.ClientSecret,
-		Assertion: signed(sign(t, s.app.CustomerID, userID)), MaxRetries: maxRetries,
+		ClientID: s.App.ClientID, ClientSecret: s.App.ClientSecret,
+		Assertion: signed(sign(t, s.App.CustomerID, userID)), MaxRetries: maxRetries,
 	}
 }
 

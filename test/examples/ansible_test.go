@@ -21,16 +21,16 @@ func TestAnsible(t *testing.T) {
 	r := startRig(t)
 	p := r.openPage(t, "ansible",
 		"https://acme.my.workfront.com", r.workfront.URL(),
-		"54d2a6b1c3f7485e9f0b1d2c3e4f5a6b", r.app.ClientID,
-		"61e8c0a9b7d64f3c8a2b5d4e6f708192", r.app.CustomerID,
-		"77f1d3b5a9c84e2d9b6a4c5d7e8f9012", r.user.ID,
+		"54d2a6b1c3f7485e9f0b1d2c3e4f5a6b", r.workfront.App.ClientID,
+		"61e8c0a9b7d64f3c8a2b5d4e6f708192", r.workfront.App.CustomerID,
+		"77f1d3b5a9c84e2d9b6a4c5d7e8f9012", r.workfront.User.ID,
 		"further_settings: {}", "further_settings: {allow_custom_host: true, ca_cert: \"{{ lookup('ansible.builtin.file', '"+r.path("ca.pem")+"') }}\"}",
 	)
 	p.env = []string{
 		"VAULT_TOKEN=" + r.Root.Token(), "WORKFRONT_CA_FILE=" + r.path("ca.pem"),
 		"ANSIBLE_NOCOLOR=1", "ANSIBLE_LOCALHOST_WARNING=false", "LC_ALL=C.UTF-8", "ANSIBLE_VERBOSITY=3",
 	}
-	write(t, p.dir+"/client-secret", r.app.ClientSecret, 0o600)
+	write(t, p.dir+"/client-secret", r.workfront.App.ClientSecret, 0o600)
 	setup := p.left[0]
 	out := p.next(t, "ansible-playbook setup.yml")
 	p.left = append([]string{setup}, p.left...)
@@ -46,7 +46,7 @@ func TestAnsible(t *testing.T) {
 
 	use := p.left[0]
 	used := p.next(t, "ansible-playbook use.yml")
-	if !strings.Contains(used, r.user.Name) {
+	if !strings.Contains(used, r.workfront.User.Name) {
 		t.Errorf("the playbook does not show the user's name:\n%s", used)
 	}
 	r.waitNoSession(t)
@@ -68,7 +68,7 @@ func TestAnsible(t *testing.T) {
 	r.waitNoSession(t)
 
 	// At any verbosity, no token and no secret is printed.
-	secrets := []string{r.app.ClientSecret}
+	secrets := []string{r.workfront.App.ClientSecret}
 	for _, request := range r.workfront.Requests() {
 		secrets = append(secrets, request.Header.Values("sessionID")...)
 	}

@@ -146,7 +146,7 @@ func clientUses(t *testing.T, r *rig, name, token string) {
 	before := r.workfront.Stats().Started
 	c := r.startClient(t, name, token)
 	for range 3 {
-		c.get(t, r.user.ID)
+		c.get(t, r.workfront.User.ID)
 	}
 	if got := r.workfront.Stats(); got.Started != before+1 || got.Alive != 1 {
 		t.Errorf("%d sessions started, %d alive; want 1 and 1", got.Started-before, got.Alive)
@@ -157,7 +157,7 @@ func clientUses(t *testing.T, r *rig, name, token string) {
 
 func clientStops(t *testing.T, r *rig, name, token string) {
 	c := r.startClient(t, name, token)
-	c.get(t, r.user.ID)
+	c.get(t, r.workfront.User.ID)
 	if err := c.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
@@ -170,9 +170,9 @@ func clientStops(t *testing.T, r *rig, name, token string) {
 func clientReadsAgain(t *testing.T, r *rig, name, token string) {
 	before := r.workfront.Stats().Started
 	c := r.startClient(t, name, token)
-	c.get(t, r.user.ID)
+	c.get(t, r.workfront.User.ID)
 	r.workfront.ExpireSessions()
-	c.get(t, r.user.ID)
+	c.get(t, r.workfront.User.ID)
 	if got := r.workfront.Stats().Started - before; got != 2 {
 		t.Errorf("%d sessions started, want 2", got)
 	}
@@ -185,7 +185,7 @@ func clientFails(t *testing.T, r *rig, name, token string) {
 	before := r.workfront.Stats().Started
 	defer r.workfront.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointAPI, Status: http.StatusUnauthorized})()
 	c := r.startClient(t, name, token)
-	if _, err := io.WriteString(c.in, "user/"+r.user.ID+"\n"); err != nil {
+	if _, err := io.WriteString(c.in, "user/"+r.workfront.User.ID+"\n"); err != nil {
 		t.Fatal(err)
 	}
 	if c.answers.Scan() {
@@ -207,7 +207,7 @@ func clientRenews(t *testing.T, r *rig, name, token string) {
 	before := r.workfront.Stats().Started
 	c := r.startClient(t, name, token)
 	eventually(t, func() error {
-		c.get(t, r.user.ID)
+		c.get(t, r.workfront.User.ID)
 		leases := r.leases(t)
 		if len(leases) != 1 {
 			return fmt.Errorf("there are %d leases, want 1", len(leases))
@@ -230,7 +230,7 @@ func clientReplaces(t *testing.T, r *rig, name, token string) {
 	before := r.workfront.Stats().Started
 	c := r.startClient(t, name, token)
 	eventually(t, func() error {
-		c.get(t, r.user.ID)
+		c.get(t, r.workfront.User.ID)
 		if r.workfront.Stats().Started-before < 3 {
 			return errors.New("the client did not read again twice")
 		}
@@ -251,7 +251,7 @@ func TestClientsPage(t *testing.T) {
 		"python3 python", pythonWithHVAC(t)+" python")
 	p.env = []string{"VAULT_TOKEN=" + r.Root.Token()}
 	out := p.next(t, "vault policy write")
-	if got := strings.Count(out, r.user.Name); got != 4 {
+	if got := strings.Count(out, r.workfront.User.Name); got != 4 {
 		t.Errorf("%d answers hold the user's name, want 4:\n%s", got, out)
 	}
 	r.waitNoSession(t)

@@ -35,9 +35,7 @@ const patience = 45 * time.Second
 // rig is a Vault of its own with the plugin in its catalog, reachable over TCP, and a stand-in for Workfront.
 type rig struct {
 	*vaultserver.Server
-	workfront *workfronttest.Server
-	app       workfronttest.Application
-	user      workfronttest.User
+	workfront *workfronttest.Integration
 	address   string // of Vault, as VAULT_ADDR
 	dir       string // for files of the test
 	bin       string // holds vault, which is the server's binary
@@ -95,17 +93,10 @@ func startRig(t *testing.T) *rig {
 func (r *rig) startWorkfront(t *testing.T) {
 	t.Helper()
 	var err error
-	if r.workfront, err = workfronttest.Start(workfronttest.Options{}); err != nil {
+	if r.workfront, err = workfronttest.StartIntegration(workfronttest.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(r.workfront.Close)
-	if r.app, err = r.workfront.CreateApplication(); err != nil {
-		t.Fatal(err)
-	}
-	r.user = workfronttest.User{ID: workfronttest.NewID(), Name: "Ida Integration", EmailAddr: "ida@example.com"}
-	if err := r.workfront.AddUser(r.user); err != nil {
-		t.Fatal(err)
-	}
 	write(t, r.path("ca.pem"), r.workfront.CACert(), 0o600)
 }
 
@@ -118,7 +109,7 @@ func (r *rig) mount(t *testing.T, role map[string]any) {
 	r.addPublicKey(t, r.write(t, "workfront/keys/default/generate", nil).Data["certificate"].(string))
 	r.write(t, "workfront/config", map[string]any{
 		"base_url": r.workfront.URL(), "ca_cert": r.workfront.CACert(), "allow_custom_host": true,
-		"client_id": r.app.ClientID, "client_secret": r.app.ClientSecret, "customer_id": r.app.CustomerID, "user_id": r.user.ID,
+		"client_id": r.workfront.App.ClientID, "client_secret": r.workfront.App.ClientSecret, "customer_id": r.workfront.App.CustomerID, "user_id": r.workfront.User.ID,
 	})
 	r.write(t, "workfront/roles/reports", role)
 }
@@ -126,7 +117,7 @@ func (r *rig) mount(t *testing.T, role map[string]any) {
 // addPublicKey is what the user does in Workfront's Setup.
 func (r *rig) addPublicKey(t *testing.T, certificate string) {
 	t.Helper()
-	if _, err := r.workfront.AddPublicKey(r.app.ClientID, r.user.ID, certificate); err != nil {
+	if _, err := r.workfront.Upload(certificate); err != nil {
 		t.Fatal(err)
 	}
 }

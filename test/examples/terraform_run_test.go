@@ -48,18 +48,18 @@ func (s *stack) create(t *testing.T) {
 	apply := s.shell(t, s.left[0])
 	s.left = s.left[1:]
 	s.end(t)
-	apply.Stdin = strings.NewReader(s.rig.app.ClientSecret + "\nyes\n")
-	if out := run(t, apply); strings.Contains(out, s.rig.app.ClientSecret) {
+	apply.Stdin = strings.NewReader(s.rig.workfront.App.ClientSecret + "\nyes\n")
+	if out := run(t, apply); strings.Contains(out, s.rig.workfront.App.ClientSecret) {
 		t.Errorf("the client secret is shown:\n%s", out)
 	}
-	s.secret = s.rig.app.ClientSecret
+	s.secret = s.rig.workfront.App.ClientSecret
 	s.plan(t, false)
 	certificate, err := os.ReadFile(s.file("certificate_pub.crt"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.rig.addPublicKey(t, string(certificate))
-	if !strings.Contains(s.state(t), s.rig.app.ClientSecret) {
+	if !strings.Contains(s.state(t), s.rig.workfront.App.ClientSecret) {
 		t.Error("the client secret is not in the state; the page says that it is")
 	}
 }
@@ -111,12 +111,12 @@ func (s *stack) change(t *testing.T) {
 	if got, err := s.rig.Root.Sys().ListPolicies(); err != nil || slices.Contains(got, "workfront-sync") {
 		t.Errorf("the policies are %q, error %v; that of a removed role should be gone", got, err)
 	}
-	s.edit(t, `user_id       = "`+s.rig.user.ID+`"`, `ttl = null`) // the default; and user_id is reset
+	s.edit(t, `user_id       = "`+s.rig.workfront.User.ID+`"`, `ttl = null`) // the default; and user_id is reset
 	s.apply(t)
 	if got := s.read(t, "workfront/config"); got["user_id"] != "" {
 		t.Errorf("config is %v, want no user_id", got)
 	}
-	s.edit(t, `ttl = null`, `user_id       = "`+s.rig.user.ID+`"`)
+	s.edit(t, `ttl = null`, `user_id       = "`+s.rig.workfront.User.ID+`"`)
 	s.apply(t)
 }
 
@@ -197,13 +197,13 @@ func (s *stack) changeSecret(t *testing.T) {
 // refuse plans values that Vault would return in another form, or not take.
 func (s *stack) refuse(t *testing.T) {
 	write(t, s.file("key.pem"), s.rig.workfront.CACert()+"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", 0o600)
-	line := "user_id       = \"" + s.rig.user.ID + "\""
+	line := "user_id       = \"" + s.rig.workfront.User.ID + "\""
 	for _, c := range []struct{ old, new, want string }{
 		{line, line + "\n  ttl = \"10m\"", "a number is required"},
 		{line, line + "\n  ttl = 0.5", "ttl must be a whole number of seconds"},
 		{line, line + "\n  max_ttl = -1", "max_ttl must be a whole number of seconds"},
-		{line, `user_id = "https://acme.my.workfront.com/user/` + s.rig.user.ID + `"`, "user_id must be the ID alone"},
-		{line, `user_id = " ` + s.rig.user.ID + `"`, "user_id must be the ID alone"},
+		{line, `user_id = "https://acme.my.workfront.com/user/` + s.rig.workfront.User.ID + `"`, "user_id must be the ID alone"},
+		{line, `user_id = " ` + s.rig.workfront.User.ID + `"`, "user_id must be the ID alone"},
 		{s.rig.workfront.URL(), s.rig.workfront.URL() + "/", "base_url must be https://"},
 		{s.rig.workfront.URL(), "https://ACME.my.workfront.com", "base_url must be https://"},
 		{s.rig.workfront.URL(), "https://acme.my.workfront.com:443", "base_url must be https://"},
@@ -303,10 +303,10 @@ func openStack(t *testing.T) *stack {
 	s := &stack{page: r.openPage(
 		t, "terraform",
 		"https://acme.my.workfront.com", r.workfront.URL(),
-		"54d2a6b1c3f7485e9f0b1d2c3e4f5a6b", r.app.ClientID,
-		"61e8c0a9b7d64f3c8a2b5d4e6f708192", r.app.CustomerID,
+		"54d2a6b1c3f7485e9f0b1d2c3e4f5a6b", r.workfront.App.ClientID,
+		"61e8c0a9b7d64f3c8a2b5d4e6f708192", r.workfront.App.CustomerID,
 		`user_id       = "77f1d3b5a9c84e2d9b6a4c5d7e8f9012"`,
-		`user_id       = "`+r.user.ID+"\"\n"+`  ca_cert       = file("ca.pem")`+"\n  allow_custom_host = true",
+		`user_id       = "`+r.workfront.User.ID+"\"\n"+`  ca_cert       = file("ca.pem")`+"\n  allow_custom_host = true",
 	)}
 	s.env = []string{
 		"VAULT_TOKEN=" + token.Auth.ClientToken, "TF_CLI_CONFIG_FILE=" + r.path("terraform.rc"), "CHECKPOINT_DISABLE=1",

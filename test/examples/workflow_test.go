@@ -46,8 +46,8 @@ func TestWorkflow(t *testing.T) {
 	}
 	var users struct{ Data []struct{ Name string } }
 	out := run(t, p.shell(t, scripts[0]))
-	if err := json.Unmarshal([]byte(out), &users); err != nil || len(users.Data) != 1 || users.Data[0].Name != r.user.Name {
-		t.Errorf("got %q, want the user %s", out, r.user.Name)
+	if err := json.Unmarshal([]byte(out), &users); err != nil || len(users.Data) != 1 || users.Data[0].Name != r.workfront.User.Name {
+		t.Errorf("got %q, want the user %s", out, r.workfront.User.Name)
 	}
 	run(t, p.shell(t, scripts[1]))
 	r.waitNoSession(t)
