@@ -44,7 +44,7 @@ type leaseSet struct {
 type page struct {
 	id       ledger.PageID
 	leases   []ledger.LeaseID
-	removing *queue
+	removing *queue // nil until a lease is removed: most pages have none for long
 }
 
 func newLeaseSet() *leaseSet {
@@ -121,7 +121,7 @@ func (s *leaseSet) note(lease ledger.LeaseID) {
 }
 
 func (s *leaseSet) notePage(id ledger.PageID, leases []ledger.LeaseID) {
-	p := &page{id: id, leases: leases, removing: newQueue(0)}
+	p := &page{id: id, leases: slices.Clone(leases)} // without the room that a batch had for more
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, lease := range leases {
@@ -248,10 +248,19 @@ func (s *leaseSet) unstore(ctx context.Context, l ledger.Ledger, id string, leas
 	if p == nil {
 		return l.RemoveLease(ctx, id, lease)
 	}
-	return p.removing.do(lease, func([]ledger.LeaseID) error {
+	return s.removals(p).do(lease, func([]ledger.LeaseID) error {
 		s.mu.Lock()
 		left := slices.Clone(p.leases)
 		s.mu.Unlock()
 		return l.SetPage(ctx, id, p.id, left)
 	})
+}
+
+func (s *leaseSet) removals(p *page) *queue {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p.removing == nil {
+		p.removing = newQueue(0)
+	}
+	return p.removing
 }
