@@ -59,7 +59,7 @@ func (b *Broker) InBatches(id string) int {
 	queues := map[*queue]bool{h.leases.adding: true}
 	h.leases.mu.Lock()
 	for _, p := range h.leases.pages {
-		if p != nil {
+		if p != nil && p.removing != nil {
 			queues[p.removing] = true
 		}
 	}

@@ -20,7 +20,8 @@ const (
 )
 
 // leaseSet is the leases on one session, in memory, and where they are stored. Leases that are added during a write go with
-// the next one, together, into one entry: a page. Those that are removed from a page during its write go with its next one.
+// the next one, and from pageMin on together into one entry: a page. Those that are removed from a page during its write go
+// with its next one.
 //
 //   - add and remove return when that is stored. Whoever calls them uses or holds the session until then, so that nobody ends
 //     it in between.
@@ -44,7 +45,7 @@ type leaseSet struct {
 type page struct {
 	id       ledger.PageID
 	leases   []ledger.LeaseID
-	removing *queue // nil until a lease is removed: most pages have none for long
+	removing *queue // nil until the first removal; most pages go a long time without one
 }
 
 func newLeaseSet() *leaseSet {
@@ -121,7 +122,7 @@ func (s *leaseSet) note(lease ledger.LeaseID) {
 }
 
 func (s *leaseSet) notePage(id ledger.PageID, leases []ledger.LeaseID) {
-	p := &page{id: id, leases: slices.Clone(leases)} // without the room that a batch had for more
+	p := &page{id: id, leases: slices.Clone(leases)} // drops the batch's spare capacity
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, lease := range leases {
@@ -248,7 +249,7 @@ func (s *leaseSet) unstore(ctx context.Context, l ledger.Ledger, id string, leas
 	if p == nil {
 		return l.RemoveLease(ctx, id, lease)
 	}
-	return s.removals(p).do(lease, func([]ledger.LeaseID) error {
+	return s.removalQueue(p).do(lease, func([]ledger.LeaseID) error {
 		s.mu.Lock()
 		left := slices.Clone(p.leases)
 		s.mu.Unlock()
@@ -256,7 +257,8 @@ func (s *leaseSet) unstore(ctx context.Context, l ledger.Ledger, id string, leas
 	})
 }
 
-func (s *leaseSet) removals(p *page) *queue {
+// removalQueue returns the queue of removals from a page, and creates it on its first use.
+func (s *leaseSet) removalQueue(p *page) *queue {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if p.removing == nil {

@@ -21,7 +21,7 @@ func TestAdmin(t *testing.T) {
 	f := newFixture(t, Options{Admin: true, Log: func(r Request) { logged <- r }})
 	other := otherKey()
 	fatal(t, other.err)
-	added := f.administer("POST", "applications/"+f.app.ClientID+"/public-keys?user_id="+f.colleague, other.certificate)
+	added := f.administer("POST", "applications/"+f.App.ClientID+"/public-keys?user_id="+f.colleague, other.certificate)
 	var fingerprint map[string]string
 	fatal(t, json.Unmarshal([]byte(added.body), &fingerprint))
 	if added.status != 201 || len(fingerprint["fingerprint_sha256"]) != 64 {
@@ -30,7 +30,7 @@ func TestAdmin(t *testing.T) {
 	if r := <-logged; r.Status != 201 || r.Method != "POST" {
 		t.Errorf("logged: got %+v", r)
 	}
-	f.key, f.user = other, f.colleague
+	f.key, f.User.ID = other, f.colleague
 	f.token()
 
 	if got := f.administer("POST", "faults", `{"endpoint":"exchange","times":1,"status":503,"header":{"retry-after":"3"},"body":"x","delay":"1ms"}`); got.status != 204 {
@@ -75,9 +75,9 @@ func TestAdminRefuses(t *testing.T) {
 		status                   int
 		want                     string
 	}{
-		{"unknown application", "POST", "applications/nobody/public-keys?user_id=" + f.user, f.key.public, 400, "there is no application"},
-		{"no user", "POST", "applications/" + f.app.ClientID + "/public-keys", f.key.public, 400, "there is no user"},
-		{"private key", "POST", "applications/" + f.app.ClientID + "/public-keys?user_id=" + f.user, f.key.private, 400, "neither CERTIFICATE"},
+		{"unknown application", "POST", "applications/nobody/public-keys?user_id=" + f.User.ID, f.key.public, 400, "there is no application"},
+		{"no user", "POST", "applications/" + f.App.ClientID + "/public-keys", f.key.public, 400, "there is no user"},
+		{"private key", "POST", "applications/" + f.App.ClientID + "/public-keys?user_id=" + f.User.ID, f.key.private, 400, "neither CERTIFICATE"},
 		{"fault in vain", "POST", "faults", `{"endpoint":"login"}`, 400, "unknown endpoint"},
 		{"misspelt fault", "POST", "faults", `{"endpont":"exchange"}`, 400, "unknown field"},
 		{"two faults", "POST", "faults", `{}{}`, 400, "something follows"},

@@ -14,10 +14,10 @@ import (
 func TestAPI(t *testing.T) {
 	f := newFixture(t, Options{})
 	token := f.token()
-	ida := `{"ID":"` + f.user + `","name":"Ida Integration","objCode":"USER","emailAddr":"ida@example.com"}`
+	ida := `{"ID":"` + f.User.ID + `","name":"Ida Integration","objCode":"USER","emailAddr":"ida@example.com"}`
 	carl := `{"ID":"` + f.colleague + `","name":"Carl Colleague","objCode":"USER","emailAddr":"carl@example.com"}`
 	all := `{"data":[` + ida + "," + carl + `]}`
-	if f.colleague < f.user {
+	if f.colleague < f.User.ID {
 		all = `{"data":[` + carl + "," + ida + `]}`
 	}
 	failed := func(class, message string) string {
@@ -31,7 +31,7 @@ func TestAPI(t *testing.T) {
 	}{
 		{"search", "GET", searchPath, token, 200, all},
 		{"oldest version", "GET", "/attask/api/v17.0/user/search", token, 200, all},
-		{"user", "GET", "/attask/api/v22.0/user/" + f.user, token, 200, `{"data":` + ida + `}`},
+		{"user", "GET", "/attask/api/v22.0/user/" + f.User.ID, token, 200, `{"data":` + ida + `}`},
 		{"another user", "GET", "/attask/api/v22.0/user/" + f.colleague, token, 200, `{"data":` + carl + `}`},
 		{"unknown user", "GET", "/attask/api/v22.0/user/nobody", token, 404, failed("ObjectNotFoundException", "there is no such user")},
 		{"no session", "GET", searchPath, "", 401, dead},

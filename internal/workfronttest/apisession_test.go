@@ -38,7 +38,7 @@ func TestSessionResource(t *testing.T) {
 		t.Run(string(test.answer), func(t *testing.T) {
 			f.SetBehaviour(Behaviour{SessionResource: test.answer})
 			got := read(t, "/attask/api/v21.0/session")
-			if got["sessionID"] != token || (got["userID"] == f.user) != test.user || (got["customerID"] == f.app.CustomerID) != test.customer {
+			if got["sessionID"] != token || (got["userID"] == f.User.ID) != test.user || (got["customerID"] == f.App.CustomerID) != test.customer {
 				t.Errorf("got %v", got)
 			}
 			if got["isAdmin"] != false || len(got["tenantID"].(string)) != 32 || len(got["userID"].(string)) != 32 {
@@ -51,7 +51,7 @@ func TestSessionResource(t *testing.T) {
 			}
 		})
 	}
-	fatal(t, f.RemoveApplication(f.app.ClientID)) // its sessions live on
+	fatal(t, f.RemoveApplication(f.App.ClientID)) // its sessions live on
 	if got := read(t, sessionPath); got["customerID"] == "" {
 		t.Errorf("without its application: got %v", got)
 	}

@@ -41,7 +41,7 @@ func TestSameSession(t *testing.T) {
 	f := newFixture(t, Options{SessionTTL: 10 * time.Minute})
 	rival, err := f.CreateApplication()
 	fatal(t, err)
-	_, err = f.AddPublicKey(rival.ClientID, f.user, f.key.public)
+	_, err = f.AddPublicKey(rival.ClientID, f.User.ID, f.key.public)
 	fatal(t, err)
 	f.SetBehaviour(Behaviour{SameSession: true})
 	first := f.token()
@@ -51,12 +51,12 @@ func TestSameSession(t *testing.T) {
 	if !strings.Contains(got.body, first) || !strings.Contains(got.body, `"expires_in":360}`) {
 		t.Errorf("got %s, want the session %s with 360 s left", got.body, first)
 	}
-	mine := f.app
-	f.app = rival
+	mine := f.App
+	f.App = rival
 	if f.token() == first {
 		t.Error("two applications share a session")
 	}
-	f.app = mine
+	f.App = mine
 	f.wantStats(Stats{Exchanges: 3, Started: 2, Reissued: 1, Alive: 2})
 	f.call("GET", logoutPath, first)
 	if f.token() == first {
@@ -124,8 +124,8 @@ func TestCertificateDates(t *testing.T) {
 	if got, err := f.tryExchange(); err != nil || got.status != refusalStatus {
 		t.Errorf("got %d, %v", got.status, err)
 	}
-	fatal(t, f.RemovePublicKey(f.app.ClientID, f.fingerprint))
-	_, err := f.AddPublicKey(f.app.ClientID, f.user, f.key.public)
+	fatal(t, f.RemovePublicKey(f.App.ClientID, f.fingerprint))
+	_, err := f.AddPublicKey(f.App.ClientID, f.User.ID, f.key.public)
 	fatal(t, err)
 	f.token() // a bare public key has no dates
 }
@@ -155,7 +155,7 @@ func TestEchoRefusals(t *testing.T) {
 	malformed, err := f.do(f.exchangeRequest(t.Context(), form))
 	fatal(t, err)
 	for _, got := range []reply{refused, malformed} {
-		if !strings.Contains(got.body, f.app.ClientSecret) || !strings.Contains(got.body, jwt) {
+		if !strings.Contains(got.body, f.App.ClientSecret) || !strings.Contains(got.body, jwt) {
 			t.Errorf("got %d %s", got.status, got.body)
 		}
 	}
@@ -163,7 +163,7 @@ func TestEchoRefusals(t *testing.T) {
 		t.Errorf("logout: got %d %s", got.status, got.body)
 	}
 	for _, r := range f.Requests() {
-		if strings.Contains(r.Refusal, f.app.ClientSecret) || strings.Contains(r.Refusal, jwt) || strings.Contains(r.Refusal, "my-session") {
+		if strings.Contains(r.Refusal, f.App.ClientSecret) || strings.Contains(r.Refusal, jwt) || strings.Contains(r.Refusal, "my-session") {
 			t.Errorf("the noted reason holds a secret: %s", r.Refusal)
 		}
 	}

@@ -76,8 +76,8 @@ func (f *fixture) lastRefusal() string {
 // A JWT that openssl signed, as a shell script would do it.
 func TestExchangeOfOpenSSLSignature(t *testing.T) {
 	f := newFixture(t, Options{})
-	fatal(t, f.RemovePublicKey(f.app.ClientID, f.fingerprint))
-	_, err := f.AddPublicKey(f.app.ClientID, f.user, f.key.public)
+	fatal(t, f.RemovePublicKey(f.App.ClientID, f.fingerprint))
+	_, err := f.AddPublicKey(f.App.ClientID, f.User.ID, f.key.public)
 	fatal(t, err)
 	keyFile := filepath.Join(t.TempDir(), "private.key")
 	fatal(t, os.WriteFile(keyFile, []byte(f.key.private), 0o600))
@@ -99,13 +99,13 @@ func TestExchangeRefusesCredentials(t *testing.T) {
 	now := f.clock.Now()
 	other := otherKey()
 	fatal(t, other.err)
-	_, err := f.AddPublicKey(f.app.ClientID, f.colleague, other.public)
+	_, err := f.AddPublicKey(f.App.ClientID, f.colleague, other.public)
 	fatal(t, err)
 	rival, err := f.CreateApplication() // the user's key is not in it
 	fatal(t, err)
-	removed, err := f.AddSecret(f.app.ClientID)
+	removed, err := f.AddSecret(f.App.ClientID)
 	fatal(t, err)
-	fatal(t, f.RemoveSecret(f.app.ClientID, removed))
+	fatal(t, f.RemoveSecret(f.App.ClientID, removed))
 
 	payload := string(toJSON(f.claims(nil)))
 	good := f.jwt(nil)
@@ -132,7 +132,7 @@ func TestExchangeRefusesCredentials(t *testing.T) {
 		reason string
 	}{
 		{"unknown client", with("client_id", NewID()), "unknown client"},
-		{"customer id as client id", with("client_id", f.app.CustomerID), "unknown client"},
+		{"customer id as client id", with("client_id", f.App.CustomerID), "unknown client"},
 		{"wrong secret", with("client_secret", NewID()), "wrong client secret"},
 		{"removed secret", with("client_secret", removed), "wrong client secret"},
 		{"secret of another application", with("client_secret", rival.ClientSecret), "wrong client secret"},
@@ -182,7 +182,7 @@ func TestExchangeRefusesCredentials(t *testing.T) {
 		{"no exp", withClaims(claims{"exp": nil}), "jwt claims: exp is missing"},
 		{"aud", withClaims(claims{"aud": "workfront"}), "jwt claims: unknown member"},
 		{"nbf", withClaims(claims{"nbf": now.Unix()}), "jwt claims: unknown member"},
-		{"client id as iss", withClaims(claims{"iss": f.app.ClientID}), "iss is not the customer id"},
+		{"client id as iss", withClaims(claims{"iss": f.App.ClientID}), "iss is not the customer id"},
 		{"customer of another application", withClaims(claims{"iss": rival.CustomerID}), "iss is not the customer id"},
 		{"empty iss", withClaims(claims{"iss": ""}), "jwt claims: iss is not a non-empty string"},
 		{"sub a number", withClaims(claims{"sub": 7}), "jwt claims: sub is not a non-empty string"},
@@ -194,7 +194,7 @@ func TestExchangeRefusesCredentials(t *testing.T) {
 		{"iat in the future", withClaims(claims{"iat": now.Add(clockSkew + time.Second).Unix()}), "jwt claims: iat is in the future"},
 		{"iat not before exp", withClaims(claims{"iat": now.Unix() + 10, "exp": now.Unix() + 10}), "jwt claims: iat is not before exp"},
 		{"iat a string", withClaims(claims{"iat": "now"}), "jwt claims: iat is not a number"},
-		{"two subs", withPayload(strings.Replace(payload, "{", `{"sub":"`+f.user+`",`, 1)), "jwt claims: duplicate member"},
+		{"two subs", withPayload(strings.Replace(payload, "{", `{"sub":"`+f.User.ID+`",`, 1)), "jwt claims: duplicate member"},
 		{"broken value", withPayload(`{"iss":}`), "jwt claims: malformed JSON"},
 		{"broken name", withPayload(`{iss:1}`), "jwt claims: malformed JSON"},
 		{"cut short", withPayload(`{"iss":"a"`), "jwt claims: malformed JSON"},
@@ -246,14 +246,14 @@ func TestExchangeRefusesStructure(t *testing.T) {
 		{"multipart", "POST", "", "multipart/form-data; boundary=x", good, 415, "the content type is not application/x-www-form-urlencoded"},
 		{"no content type", "POST", "", "", good, 415, "the content type is not application/x-www-form-urlencoded"},
 		{"all in the query", "POST", "?" + good, formType, "", 400, "there are parameters in the query"},
-		{"one in the query too", "POST", "?client_id=" + f.app.ClientID, formType, good, 400, "there are parameters in the query"},
+		{"one in the query too", "POST", "?client_id=" + f.App.ClientID, formType, good, 400, "there are parameters in the query"},
 		{"no body", "POST", "", formType, "", 400, "client_id is missing"},
 		{"bad escape", "POST", "", formType, "%zz", 400, "the body is malformed"},
 		{"no client id", "POST", "", formType, "client_secret=a&jwt_token=b", 400, "client_id is missing"},
 		{"no secret", "POST", "", formType, "client_id=a&jwt_token=b", 400, "client_secret is missing"},
 		{"no jwt", "POST", "", formType, "client_id=a&client_secret=b", 400, "jwt_token is missing"},
 		{"empty secret", "POST", "", formType, "client_id=a&client_secret=&jwt_token=b", 400, "client_secret is missing"},
-		{"client id twice", "POST", "", formType, good + "&client_id=" + f.app.ClientID, 400, "client_id is given more than once"},
+		{"client id twice", "POST", "", formType, good + "&client_id=" + f.App.ClientID, 400, "client_id is given more than once"},
 		{"jwt twice", "POST", "", formType, good + "&jwt_token=a", 400, "jwt_token is given more than once"},
 		{"grant type", "POST", "", formType, good + "&grant_type=jwt", 400, "there is an unknown parameter"},
 		{"too large", "POST", "", formType, good + "&a=" + strings.Repeat("a", maxBody), 413, "the request is too large"},
@@ -293,22 +293,22 @@ func TestContentTypeMayHaveParameters(t *testing.T) {
 
 func TestRotation(t *testing.T) {
 	f := newFixture(t, Options{})
-	old := f.app.ClientSecret
-	second, err := f.AddSecret(f.app.ClientID)
+	old := f.App.ClientSecret
+	second, err := f.AddSecret(f.App.ClientID)
 	fatal(t, err)
 	for _, secret := range []string{old, second} {
-		f.app.ClientSecret = secret
+		f.App.ClientSecret = secret
 		f.token()
 	}
-	fatal(t, f.RemoveSecret(f.app.ClientID, old))
+	fatal(t, f.RemoveSecret(f.App.ClientID, old))
 	f.token()
 	before := f.jwt(nil)
 	next := otherKey()
 	fatal(t, next.err)
-	_, err = f.AddPublicKey(f.app.ClientID, f.user, next.certificate)
+	_, err = f.AddPublicKey(f.App.ClientID, f.User.ID, next.certificate)
 	fatal(t, err)
 	f.token()
-	fatal(t, f.RemovePublicKey(f.app.ClientID, f.fingerprint))
+	fatal(t, f.RemovePublicKey(f.App.ClientID, f.fingerprint))
 	if got, err := f.do(f.exchangeRequest(t.Context(), f.form(before))); err != nil || got.status != refusalStatus {
 		t.Errorf("with the removed key: got %d, %v", got.status, err)
 	}

@@ -81,11 +81,9 @@ func firstError(a, b error) error {
 
 // fixture is a server with one application, two users, and a key that the first of them added.
 type fixture struct {
-	*Server
+	*Integration
 	t           *testing.T
 	clock       *Clock
-	app         Application
-	user        string
 	colleague   string
 	key         keyFiles
 	fingerprint string
@@ -95,21 +93,18 @@ func newFixture(t *testing.T, o Options) *fixture {
 	t.Helper()
 	f := &fixture{
 		t: t, clock: NewClock(),
-		user: NewID(), colleague: NewID(), key: integrationKey(),
+		colleague: NewID(), key: integrationKey(),
 	}
 	fatal(t, f.key.err)
 	if o.Now == nil {
 		o.Now = f.clock.Now
 	}
 	var err error
-	f.Server, err = Start(o)
+	f.Integration, err = StartIntegration(o)
 	fatal(t, err)
 	t.Cleanup(f.Close)
-	f.app, err = f.CreateApplication()
-	fatal(t, err)
-	fatal(t, f.AddUser(User{ID: f.user, Name: "Ida Integration", EmailAddr: "ida@example.com"}))
 	fatal(t, f.AddUser(User{ID: f.colleague, Name: "Carl Colleague", EmailAddr: "carl@example.com"}))
-	f.fingerprint, err = f.AddPublicKey(f.app.ClientID, f.user, f.key.certificate)
+	f.fingerprint, err = f.Upload(f.key.certificate)
 	fatal(t, err)
 	return f
 }
@@ -125,7 +120,7 @@ type claims map[string]any
 
 // claims are good ones; changes replaces members, or removes those that are nil.
 func (f *fixture) claims(changes claims) claims {
-	c := claims{"iss": f.app.CustomerID, "sub": f.user, "exp": f.clock.Now().Add(3 * time.Minute).Unix()}
+	c := claims{"iss": f.App.CustomerID, "sub": f.User.ID, "exp": f.clock.Now().Add(3 * time.Minute).Unix()}
 	for name, value := range changes {
 		if value == nil {
 			delete(c, name)
@@ -164,7 +159,7 @@ func (f *fixture) jwt(changes claims) string {
 }
 
 func (f *fixture) form(jwt string) url.Values {
-	return url.Values{"client_id": {f.app.ClientID}, "client_secret": {f.app.ClientSecret}, "jwt_token": {jwt}}
+	return url.Values{"client_id": {f.App.ClientID}, "client_secret": {f.App.ClientSecret}, "jwt_token": {jwt}}
 }
 
 // reply is an answer, read whole.

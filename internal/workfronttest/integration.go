@@ -2,23 +2,20 @@ package workfronttest
 
 import "errors"
 
-// Integration is a server in whose Setup an administrator has created one OAuth2 application, and one user that it acts for:
-// all that an integration needs, but for its public key.
+// Integration is a Server with one OAuth2 application and one user: everything an integration needs except a public key.
 type Integration struct {
 	*Server
 	App  Application
 	User User
 }
 
-// StartIntegration starts a server with an application and a user of any IDs.
+// StartIntegration starts a server with an application and a user with random IDs. The caller closes it.
 func StartIntegration(o Options) (*Integration, error) {
-	return StartIntegrationAs(o,
-		Application{ClientID: NewID(), ClientSecret: NewID(), CustomerID: NewID()},
-		User{ID: NewID(), Name: "Ida Integration", EmailAddr: "ida@example.com"},
-	)
+	user := User{ID: NewID(), Name: "Ida Integration", EmailAddr: "ida@example.com"}
+	return StartIntegrationAs(o, newApplication(), user)
 }
 
-// StartIntegrationAs starts a server with this application and this user.
+// StartIntegrationAs starts a server with this application and this user. The caller closes it.
 func StartIntegrationAs(o Options, app Application, user User) (*Integration, error) {
 	server, err := Start(o)
 	if err != nil {
@@ -31,8 +28,7 @@ func StartIntegrationAs(o Options, app Application, user User) (*Integration, er
 	return &Integration{Server: server, App: app, User: user}, nil
 }
 
-// Upload adds a public key to the application on behalf of the user. AddPublicKey says what the PEM holds, and what is
-// returned.
+// Upload adds a public key to the application on behalf of the user. See AddPublicKey for the PEM and the fingerprint.
 func (i *Integration) Upload(pem string) (fingerprint string, err error) {
 	return i.AddPublicKey(i.App.ClientID, i.User.ID, pem)
 }

@@ -36,9 +36,13 @@ func NewID() string {
 	return hex.EncodeToString(b[:])
 }
 
+func newApplication() Application {
+	return Application{ClientID: NewID(), ClientSecret: NewID(), CustomerID: NewID()}
+}
+
 // CreateApplication adds an OAuth2 application with random IDs and a first secret. There can be ten.
 func (s *Server) CreateApplication() (Application, error) {
-	a := Application{ClientID: NewID(), ClientSecret: NewID(), CustomerID: NewID()}
+	a := newApplication()
 	return a, s.ImportApplication(a)
 }
 

@@ -46,21 +46,21 @@ func TestApplications(t *testing.T) {
 func TestSetupOfWhatIsNotThere(t *testing.T) {
 	f := newFixture(t, Options{})
 	_, addSecret := f.AddSecret("nobody")
-	_, addKey := f.AddPublicKey("nobody", f.user, f.key.certificate)
-	_, addKeyOfNobody := f.AddPublicKey(f.app.ClientID, "nobody", f.key.certificate)
-	_, addKeyTwice := f.AddPublicKey(f.app.ClientID, f.user, f.key.public)
+	_, addKey := f.AddPublicKey("nobody", f.User.ID, f.key.certificate)
+	_, addKeyOfNobody := f.AddPublicKey(f.App.ClientID, "nobody", f.key.certificate)
+	_, addKeyTwice := f.AddPublicKey(f.App.ClientID, f.User.ID, f.key.public)
 	for name, err := range map[string]error{
 		"RemoveApplication":            f.RemoveApplication("nobody"),
 		"AddSecret":                    addSecret,
-		"RemoveSecret, application":    f.RemoveSecret("nobody", f.app.ClientSecret),
-		"RemoveSecret, secret":         f.RemoveSecret(f.app.ClientID, "none"),
+		"RemoveSecret, application":    f.RemoveSecret("nobody", f.App.ClientSecret),
+		"RemoveSecret, secret":         f.RemoveSecret(f.App.ClientID, "none"),
 		"AddPublicKey, application":    addKey,
 		"AddPublicKey, user":           addKeyOfNobody,
 		"AddPublicKey, twice":          addKeyTwice,
 		"RemovePublicKey, application": f.RemovePublicKey("nobody", f.fingerprint),
-		"RemovePublicKey, key":         f.RemovePublicKey(f.app.ClientID, "none"),
+		"RemovePublicKey, key":         f.RemovePublicKey(f.App.ClientID, "none"),
 		"AddUser, no id":               f.AddUser(User{}),
-		"AddUser, twice":               f.AddUser(User{ID: f.user}),
+		"AddUser, twice":               f.AddUser(User{ID: f.User.ID}),
 	} {
 		if err == nil {
 			t.Errorf("%s: no error", name)
@@ -75,7 +75,7 @@ func TestFingerprintIsOfThePublicKey(t *testing.T) {
 	if want := hex.EncodeToString(sum[:]); f.fingerprint != want {
 		t.Errorf("got %s, want %s", f.fingerprint, want)
 	}
-	got, err := f.AddPublicKey(f.app.ClientID, f.colleague, f.key.public)
+	got, err := f.AddPublicKey(f.App.ClientID, f.colleague, f.key.public)
 	if err != nil || got != f.fingerprint {
 		t.Errorf("as a bare key of another user: got %s, %v", got, err)
 	}
@@ -107,7 +107,7 @@ func TestAddPublicKeyRefuses(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			_, err := f.AddPublicKey(f.app.ClientID, f.user, test.pem)
+			_, err := f.AddPublicKey(f.App.ClientID, f.User.ID, test.pem)
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("got %v, want %q", err, test.want)
 			}

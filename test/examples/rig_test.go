@@ -107,9 +107,10 @@ func (r *rig) mount(t *testing.T, role map[string]any) {
 		t.Fatal(err)
 	}
 	r.addPublicKey(t, r.write(t, "workfront/keys/default/generate", nil).Data["certificate"].(string))
+	w := r.workfront
 	r.write(t, "workfront/config", map[string]any{
-		"base_url": r.workfront.URL(), "ca_cert": r.workfront.CACert(), "allow_custom_host": true,
-		"client_id": r.workfront.App.ClientID, "client_secret": r.workfront.App.ClientSecret, "customer_id": r.workfront.App.CustomerID, "user_id": r.workfront.User.ID,
+		"base_url": w.URL(), "ca_cert": w.CACert(), "allow_custom_host": true,
+		"client_id": w.App.ClientID, "client_secret": w.App.ClientSecret, "customer_id": w.App.CustomerID, "user_id": w.User.ID,
 	})
 	r.write(t, "workfront/roles/reports", role)
 }

@@ -28,25 +28,26 @@ func TestTerraformSettles(t *testing.T) {
 	config, _, _ = strings.Cut(config, "})")
 	_, role, _ := strings.Cut(example(t, "terraform/variables.tf"), "map(object({\n")
 	role, _, _ = strings.Cut(role, "}))")
+	w := r.workfront
 	for _, c := range []struct {
 		path, fields string
 		values       map[string]any
 	}{
 		{"workfront/config", config, map[string]any{
-			"base_url": r.workfront.URL(), "client_id": r.workfront.App.ClientID, "client_secret": r.workfront.App.ClientSecret,
-			"customer_id": r.workfront.App.CustomerID, "user_id": "", "key": "default", "ttl": 0, "max_ttl": 0, "share_session": false,
-			"ca_cert": r.workfront.CACert(), "allow_custom_host": true,
+			"base_url": w.URL(), "client_id": w.App.ClientID, "client_secret": w.App.ClientSecret,
+			"customer_id": w.App.CustomerID, "user_id": "", "key": "default", "ttl": 0, "max_ttl": 0, "share_session": false,
+			"ca_cert": w.CACert(), "allow_custom_host": true,
 		}},
 		{"workfront/config", config, map[string]any{
-			"base_url": r.workfront.URL(), "client_id": r.workfront.App.ClientID, "client_secret": r.workfront.App.ClientSecret,
-			"customer_id": r.workfront.App.CustomerID, "user_id": r.workfront.User.ID, "key": "default", "ttl": 600, "max_ttl": 3600, "share_session": true,
-			"ca_cert": r.workfront.CACert(), "allow_custom_host": true,
+			"base_url": w.URL(), "client_id": w.App.ClientID, "client_secret": w.App.ClientSecret,
+			"customer_id": w.App.CustomerID, "user_id": w.User.ID, "key": "default", "ttl": 600, "max_ttl": 3600, "share_session": true,
+			"ca_cert": w.CACert(), "allow_custom_host": true,
 		}},
 		{"workfront/roles/reports", role, map[string]any{
 			"user_id": "", "key": "", "ttl": 0, "max_ttl": 0, "share_session": false, "description": "",
 		}},
 		{"workfront/roles/reports", role, map[string]any{
-			"user_id": r.workfront.User.ID, "key": "default", "ttl": 600, "max_ttl": 3600, "share_session": true, "description": "nightly reports",
+			"user_id": w.User.ID, "key": "default", "ttl": 600, "max_ttl": 3600, "share_session": true, "description": "nightly reports",
 		}},
 	} {
 		for _, match := range regexp.MustCompile(`(?m)^\s+([a-z_]+)\s+=`).FindAllStringSubmatch(c.fields, -1) {
