@@ -11,8 +11,7 @@ const assumedOver = "past the end that was assumed for it"
 
 // accounts sees to it that every session has ended. What lives although the ledger is empty is lost to everybody. That may
 // be for three reasons only: it was given up past an assumed end, a worker waited for it when the plugin was killed, or it
-// was used and lives on past its stated end. What was
-// lost under load has most likely ended by now: see leaks.
+// was used and lives on past its stated end. What was lost under load has most likely ended by now: see leaks.
 func (k *soak) accounts(ctx context.Context, r *round) (err error) {
 	if r.overtaken, err = k.overtaken(); err != nil {
 		return err

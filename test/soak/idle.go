@@ -10,8 +10,8 @@ import (
 // session lives at least to the end that is stated or assumed, and longer if it is used.
 const idle = 20 * time.Second
 
-// outlived counts the sessions that were used, and so live on past the end that Workfront stated when it started them.
-// The plugin has let go of them.
+// outlived counts the sessions that live on past the end that Workfront stated: they were used since, or were started later
+// than the plugin counts, which is from when it asked. It has let go of them.
 func (k *soak) outlived() (n int) {
 	k.seenMu.Lock()
 	defer k.seenMu.Unlock()
@@ -31,13 +31,18 @@ func (k *soak) see(l *lease) {
 	if k.past.happened(unstated, l.began, time.Now()) {
 		return
 	}
+	k.noteEnd(l.token, l.sessionEnds)
+}
+
+// noteEnd notes when a session ends as the plugin knows it.
+func (k *soak) noteEnd(token string, end time.Time) {
 	k.seenMu.Lock()
 	defer k.seenMu.Unlock()
 	if k.seen == nil {
 		k.seen = map[string]time.Time{}
 	}
-	if l.sessionEnds.After(k.seen[l.token]) {
-		k.seen[l.token] = l.sessionEnds
+	if end.After(k.seen[token]) {
+		k.seen[token] = end
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/hashicorp/vault/api"
 )
@@ -44,24 +45,35 @@ func (k *soak) leaks(ctx context.Context, r *round, restarts bool) error {
 // livingInLedger counts the sessions in the plugin's storage that live at Workfront.
 func (k *soak) livingInLedger(ctx context.Context) (living int, err error) {
 	for id := range k.sessions(ctx) {
-		stored, err := k.root.Logical().ReadWithContext(ctx, k.storage+"/session/"+id)
+		record, err := k.stored(ctx, id)
 		if err != nil {
 			return 0, err
 		}
-		if stored == nil {
-			continue // logged out meanwhile
-		}
-		var record struct {
-			Token string `json:"token"`
-		}
-		if err := parseStored(stored, &record); err != nil {
-			return 0, fmt.Errorf("session %s in storage: %w", id, err)
-		}
-		if k.workfront.SessionAlive(record.Token) {
+		if record != nil && k.workfront.SessionAlive(record.Token) {
 			living++
 		}
 	}
 	return living, nil
+}
+
+// record is a session in the plugin's storage.
+type record struct {
+	Token     string    `json:"token"`
+	ExpiresAt time.Time `json:"expires_at"`
+	Stated    bool      `json:"stated"`
+}
+
+// stored reads a session from the plugin's storage, nil if it is gone.
+func (k *soak) stored(ctx context.Context, id string) (*record, error) {
+	secret, err := k.root.Logical().ReadWithContext(ctx, k.storage+"/session/"+id)
+	if err != nil || secret == nil {
+		return nil, err
+	}
+	var r record
+	if err := parseStored(secret, &r); err != nil {
+		return nil, fmt.Errorf("session %s in storage: %w", id, err)
+	}
+	return &r, nil
 }
 
 // parseStored reads an entry of storage.

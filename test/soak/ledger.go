@@ -70,7 +70,8 @@ func (k *soak) cutOff(role string, asked time.Time) {
 
 // endOrphans ends sessions that are leased although Vault has no lease. The plugin does not learn whether Vault has taken its
 // answer: if the reader leaves while that is on its way, the lease is known to the plugin alone, and its session stays until
-// its end. Each such session must have a reader that left.
+// its end. Each such session must have a reader that left. One that is past its stated end is not logged out, and may live:
+// see outlived.
 func (k *soak) endOrphans(ctx context.Context) (orphans int, err error) {
 	// What is still being started or released is none.
 	err = poll(ctx, 15*time.Second, func() error {
@@ -87,6 +88,13 @@ func (k *soak) endOrphans(ctx context.Context) (orphans int, err error) {
 		started, _ := time.Parse(time.RFC3339, fmt.Sprint(s["issued_at"]))
 		if !k.wasMissed(fmt.Sprint(s["role"]), started) {
 			k.tally.fail("session %s is leased, but Vault has no lease, and no reader left: %v", id, s)
+		}
+		record, err := k.stored(ctx, id)
+		if err != nil {
+			return orphans, err
+		}
+		if record != nil && record.Stated {
+			k.noteEnd(record.Token, record.ExpiresAt)
 		}
 		if _, err := k.root.Logical().DeleteWithContext(ctx, mountPath+"/sessions/"+id); err != nil {
 			return orphans, fmt.Errorf("delete session %s: %w", id, err)
