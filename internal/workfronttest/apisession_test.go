@@ -140,3 +140,18 @@ func TestSessionIdleEnds(t *testing.T) {
 		t.Error("without an idle time it ended all the same")
 	}
 }
+
+func TestLiving(t *testing.T) {
+	f := newFixture(t, Options{})
+	dead, started := f.token(), f.clock.Now()
+	token := f.token()
+	f.clock.Advance(time.Minute)
+	if got := f.call("GET", searchPath, token); got.status != 200 {
+		t.Fatalf("call: got %+v", got)
+	}
+	f.EndSession(dead)
+	want := []Living{{Token: token, UserID: f.User.ID, Started: started, Used: f.clock.Now()}}
+	if got := f.Living(); !slices.Equal(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}

@@ -82,6 +82,25 @@ func (s *Server) SessionAlive(token string) bool {
 	return s.session(token) != nil
 }
 
+// Living is a session that lives: what a test has to tell of one that should not.
+type Living struct {
+	Token, UserID string
+	Started, Used time.Time // Used is the last call with it, or its start
+}
+
+// Living returns the sessions that live, those that no client was told of included.
+func (s *Server) Living() []Living {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var living []Living
+	for token, e := range s.sessions {
+		if s.session(token) != nil {
+			living = append(living, Living{token, e.grant.userID, e.expires.Add(-s.ttl), e.used})
+		}
+	}
+	return living
+}
+
 // ExpireSession ends a session as if its time had come. It reports whether there was one to end.
 func (s *Server) ExpireSession(token string) bool { return s.endSession(token, expired) }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"time"
 )
@@ -18,6 +19,7 @@ func (k *soak) accounts(ctx context.Context, r *round) (err error) {
 	}
 	if alive, may := k.workfront.Stats().Alive, r.overtaken+r.lost+k.outlived(); alive > may {
 		k.tally.fail("the ledger is empty, but %d sessions live at Workfront; %d may, given up, lost before, or used past the stated end", alive, may)
+		k.describeLiving()
 	}
 	err = poll(ctx, sessionTTL+10*time.Second, func() error {
 		if alive := k.workfront.Stats().Alive; alive > 0 {
@@ -27,6 +29,21 @@ func (k *soak) accounts(ctx context.Context, r *round) (err error) {
 	})
 	r.stats = k.workfront.Stats()
 	return err
+}
+
+// describeLiving prints what is known of the sessions that live, by the IDs that they have in the log.
+func (k *soak) describeLiving() {
+	k.seenMu.Lock()
+	defer k.seenMu.Unlock()
+	for _, l := range k.workfront.Living() {
+		id := sha256.Sum256([]byte(k.workfront.URL() + "\n" + l.Token)) // as the plugin does
+		known := "nobody was given it"
+		if end, ok := k.seen[l.Token]; ok {
+			known = "to end at " + end.Format(time.TimeOnly)
+		}
+		fmt.Printf("session %x of user %s lives: started %s, last used %s, %s\n",
+			id[:16], l.UserID, l.Started.Format(time.StampMilli), l.Used.Format(time.StampMilli), known)
+	}
 }
 
 // vaultEmpty tells whether Vault has leases left, or ones that it could not revoke.
