@@ -5,6 +5,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -180,5 +181,20 @@ func TestSlopeIsSeen(t *testing.T) {
 				t.Errorf("got %q, want %q", got, c.want)
 			}
 		})
+	}
+}
+
+// TestTextsOfTheLog: what is counted in the log is what the plugin writes and the page for operators lists. A text that has
+// changed would be counted as never written.
+func TestTextsOfTheLog(t *testing.T) {
+	t.Parallel()
+	for _, file := range []string{"../../internal/session/end.go", "../../docs/operations.md"} {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(content), assumedOver) {
+			t.Errorf("%s does not hold the text %q", file, assumedOver)
+		}
 	}
 }
