@@ -76,12 +76,13 @@ func TestSameSessionIsNotFetchedAgain(t *testing.T) {
 	reading := m.startReaders(2, 20*time.Millisecond, sharedRole, m.useShared(w, 2))
 	// Of the life, a second may be lost in the statement of it. A quarter is left after 22 s then, and the last 2 s are not
 	// issued.
-	over := time.NewTimer(time.Until(began.Add(life - 4*time.Second)))
+	over := time.NewTimer(time.Until(began.Add(life - 5*time.Second)))
 	defer over.Stop()
 	<-over.C
-	reading.finish(t)
-	if s := w.Stats(); s.Exchanges < 2 || s.Exchanges > 3 {
-		t.Errorf("%d exchanges in %s, want the first, and one or two in the last quarter: %+v", s.Exchanges, time.Since(began), s)
+	stats, took := w.Stats(), time.Since(began)
+	reading.finish(t) // on a busy machine, this may take until the session is not issued any more, and another one is fetched
+	if stats.Exchanges < 2 || stats.Exchanges > 3 {
+		t.Errorf("%d exchanges in %s, want the first, and one or two in the last quarter: %+v", stats.Exchanges, took, stats)
 	}
 	m.wantAllGone(t, w)
 }
