@@ -76,7 +76,7 @@ func TestSameSessionIsNotFetchedAgain(t *testing.T) {
 	reading := m.startReaders(2, 20*time.Millisecond, sharedRole, m.useShared(w, 2))
 	// Of the life, a second may be lost in the statement of it. A quarter is left after 22 s then, and the last 2 s are not
 	// issued.
-	over := time.NewTimer(time.Until(began.Add(life - 5*time.Second)))
+	over := time.NewTimer(time.Until(began.Add(life - 4*time.Second)))
 	defer over.Stop()
 	<-over.C
 	stats, took := w.Stats(), time.Since(began)

@@ -37,11 +37,11 @@ func (k *soak) describeLiving() {
 	defer k.seenMu.Unlock()
 	for _, l := range k.workfront.Living() {
 		id := sha256.Sum256([]byte(k.workfront.URL() + "\n" + l.Token)) // as the plugin does
-		known := "nobody was given it"
+		known := "no reader was told a stated end"
 		if end, ok := k.seen[l.Token]; ok {
-			known = "to end at " + end.Format(time.TimeOnly)
+			known = "stated to end at " + end.Format(time.TimeOnly)
 		}
-		fmt.Printf("session %x of user %s lives: started %s, last used %s, %s\n",
+		k.print("session %x of user %s lives: started %s, last used %s, %s",
 			id[:16], l.UserID, l.Started.Format(time.StampMilli), l.Used.Format(time.StampMilli), known)
 	}
 }

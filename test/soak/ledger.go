@@ -93,11 +93,11 @@ func (k *soak) endOrphans(ctx context.Context) (orphans int, err error) {
 		if err != nil {
 			return orphans, err
 		}
-		if record != nil && record.Stated {
-			k.noteEnd(record.Token, record.ExpiresAt)
-		}
 		if _, err := k.root.Logical().DeleteWithContext(ctx, mountPath+"/sessions/"+id); err != nil {
 			return orphans, fmt.Errorf("delete session %s: %w", id, err)
+		}
+		if record != nil && record.Stated && time.Now().After(record.ExpiresAt) { // any other was logged out
+			k.noteEnd(record.Token, record.ExpiresAt)
 		}
 	}
 	return orphans, nil
