@@ -73,6 +73,7 @@ func settingsErrors() []errorRow {
 		{sets("client_secret", ""), "Leave the field out to keep its value."},
 		{sets("client_secret", "secret\n"), "`printf %s` instead of `echo` writes a file without a line break."},
 		{sets("customer_id", "a\u200bb"), "The value was copied with its formatting."},
+		{sets("client_secret", "a\uFFFDb"), "The file or terminal was not UTF-8."},
 		{sends(opWrite, "roles/r", map[string]any{"description": "a\nb"}), "Put the text on one line."},
 		{sets("client_id", " abc"), "Copy the value again."},
 		{sets("key", "a/b"), "The name of a key, without `keys/`."},

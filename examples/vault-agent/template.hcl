@@ -27,7 +27,11 @@ template {
   error_on_missing_key = true
   contents             = <<-EOT
     {{- with secret "workfront/token/reports" -}}
-    {"base_url": "{{ .Data.base_url }}", "access_token": "{{ .Data.access_token }}", "expires_at": "{{ .Data.expires_at }}"}
+    {
+      "base_url": {{ .Data.base_url | toJSON }},
+      "access_token": {{ .Data.access_token | toJSON }},
+      "expires_at": {{ .Data.expires_at | toJSON }}
+    }
     {{- end }}
   EOT
 }

@@ -111,7 +111,16 @@ func TestAPIVersion(t *testing.T) {
 		{"v17.0", time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), ""},
 		{"v17.0", time.Date(2026, 9, 30, 0, 0, 0, 0, time.UTC), "ends in October 2026"},
 		{"v17.0", time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC), "ended in October 2026"},
-		{"v18.0", time.Date(2040, 1, 1, 0, 0, 0, 0, time.UTC), ""}, // its date is not known
+		{"v9.0", time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), "has ended"},
+		{"v15.0", time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), "has ended"},
+		{"v16.0", time.Date(2026, 11, 30, 0, 0, 0, 0, time.UTC), "ended in April 2026"},
+		{"v18.0", time.Date(2026, 10, 2, 0, 0, 0, 0, time.UTC), ""},
+		{"v18.0", time.Date(2026, 11, 30, 0, 0, 0, 0, time.UTC), "ends in April 2027"},
+		{"v19.0", time.Date(2026, 11, 30, 0, 0, 0, 0, time.UTC), ""},
+		{"v19.0", time.Date(2027, 9, 30, 0, 0, 0, 0, time.UTC), "ends in October 2027"},
+		{"v20.0", time.Date(2028, 3, 1, 0, 0, 0, 0, time.UTC), "ends in April 2028"},
+		{"v21.0", time.Date(2028, 10, 1, 0, 0, 0, 0, time.UTC), "ended in October 2028"},
+		{"v23.0", time.Date(2040, 1, 1, 0, 0, 0, 0, time.UTC), ""}, // its date is not known
 		{"v22.0", time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC), ""},
 		{"v22.0", time.Date(2029, 5, 1, 0, 0, 0, 0, time.UTC), "ended in April 2029"},
 	} {
@@ -119,7 +128,7 @@ func TestAPIVersion(t *testing.T) {
 			f := newFixture(t, settings.Changes{settings.FieldAPIVersion: tt.version})
 			f.checker.Now = func() time.Time { return tt.now }
 			warnings := strings.Join(f.check(check.Request{}).Warnings, "\n")
-			if got := strings.Contains(warnings, "api_version "+tt.version+" "+tt.want); got != (tt.want != "") {
+			if got := strings.Contains(warnings, "support for api_version "+tt.version+" "+tt.want); got != (tt.want != "") {
 				t.Errorf("warnings: got %q, want %q", warnings, tt.want)
 			}
 		})

@@ -70,15 +70,17 @@ const supportNotice = 180 * 24 * time.Hour
 func (r *run) warnOfAPIVersion() {
 	version, now := r.config.APIVersion, r.Now()
 	end, known := workfront.SupportEnds(version)
-	if !known || now.Before(end.Add(-supportNotice)) {
+	when := "ended in " + end.Format("January 2006")
+	switch {
+	case !known || now.Before(end.Add(-supportNotice)):
 		return
+	case end.IsZero():
+		when = "has ended"
+	case now.Before(end):
+		when = "ends in " + end.Format("January 2006")
 	}
-	verb := "ends"
-	if !now.Before(end) {
-		verb = "ended"
-	}
-	r.warn("Adobe's support for api_version %s %s in %s. Set a newer version that your Workfront supports: %s.",
-		version, verb, end.Format("January 2006"), r.setAPIVersion())
+	r.warn("Adobe's support for api_version %s %s. Set a newer version that your Workfront supports: %s.",
+		version, when, r.setAPIVersion())
 }
 
 // setAPIVersion is the command that sets api_version, to the default if that is another one.

@@ -49,12 +49,15 @@ func (c Changes) apply(setters map[string]setter) error {
 func setText(name string, target *string, maxLength int, required bool) setter {
 	return func(value any) error {
 		text, _ := value.(string)
+		lost := strings.IndexRune(text, utf8.RuneError) // finds bytes that are not UTF-8, too
 		switch {
 		case text == "" && required:
 			return BadField(name, "must not be empty")
 		case len(text) > maxLength:
 			return BadField(name, "is longer than %d characters; check it for a slip in pasting", maxLength)
-		case !utf8.ValidString(text) || strings.ContainsFunc(text, isControl):
+		case lost >= 0:
+			return misencoded(name, utf8.RuneCountInString(text[:lost])+1, text)
+		case strings.ContainsFunc(text, isControl):
 			return BadField(name, "holds a line break or another control character; check how it was passed "+
 				"(a value read by @file ends in a line break if the file does)")
 		case text != strings.TrimSpace(text):

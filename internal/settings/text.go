@@ -71,6 +71,9 @@ func setID(name string, target *string, maxLength int, required, secret bool) se
 			if place++; place > maxLength {
 				break // it is too long, and the setter says so
 			}
+			if r == utf8.RuneError {
+				return misencoded(name, place, text)
+			}
 			if !isInvisible(r) {
 				continue
 			}
@@ -86,6 +89,13 @@ func setID(name string, target *string, maxLength int, required, secret bool) se
 		}
 		return set(value)
 	}
+}
+
+// misencoded is the error for text with U+FFFD, or with bytes that are not UTF-8, which JSON decoders turn into U+FFFD:
+// a letter was lost when the text was read in the wrong encoding. It quotes nothing, because the text may be a secret.
+func misencoded(name string, place int, text string) error {
+	return BadField(name, "holds a replacement character (a letter was lost in the wrong encoding) as character "+
+		"%d of %d; save the text as UTF-8, or type it again", place, utf8.RuneCountInString(text))
 }
 
 func characterName(r rune) string {

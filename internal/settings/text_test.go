@@ -46,6 +46,42 @@ func TestInvisibleCharacters(t *testing.T) {
 	}
 }
 
+// What a wrong encoding leaves of a letter is refused wherever text is stored, by its place.
+func TestReplacementCharacters(t *testing.T) {
+	f := newFixture(t, nil)
+	writes := map[string]func(text string) error{
+		settings.FieldDescription: func(text string) error {
+			_, err := f.WriteRole(t.Context(), f.storage, mount, "r",
+				settings.RoleWrite{Changes: settings.Changes{settings.FieldDescription: text}})
+			return err
+		},
+		"user_id of a role": func(text string) error {
+			_, err := f.WriteRole(t.Context(), f.storage, mount, "r",
+				settings.RoleWrite{Changes: settings.Changes{settings.FieldUserID: text}})
+			return err
+		},
+		settings.FieldCommonName: func(text string) error {
+			_, err := f.GenerateKey(t.Context(), f.storage, "k", 2048, settings.Changes{settings.FieldCommonName: text})
+			return err
+		},
+	}
+	for _, field := range []string{
+		settings.FieldClientID, settings.FieldCustomerID, settings.FieldUserID, settings.FieldClientSecret,
+		settings.FieldBaseURL, settings.FieldKey, settings.FieldAPIVersion,
+	} {
+		writes[field] = f.tryConfig(field)
+	}
+	for field, write := range writes {
+		for _, lost := range []string{"\uFFFD", "\xe9", "\xed\xa0\x80"} {
+			err := write("M" + lost + "ller")
+			wantInputError(t, err, strings.Fields(field)[0], "a replacement character", "as character 2 of ", "UTF-8")
+			if strings.Contains(err.Error(), "ller") {
+				t.Errorf("%s: the error quotes the text: %v", field, err)
+			}
+		}
+	}
+}
+
 // tryConfig returns a function that writes one field of config.
 func (f *fixture) tryConfig(field string) func(text string) error {
 	return func(text string) error {

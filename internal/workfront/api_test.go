@@ -216,7 +216,8 @@ func TestIdentifyAnswers(t *testing.T) {
 func TestSupportEnds(t *testing.T) {
 	t.Parallel()
 	for version, want := range map[string]string{
-		"v16.0": "", "v17.0": "2026-10-01", "v18.0": "", "v19.0": "", "v20.0": "", "v21.0": "", "v22.0": "2029-04-01", "v23.0": "", "": "",
+		"v2.0": "0001-01-01", "v15.0": "0001-01-01", "v16.0": "2026-04-01", "v17.0": "2026-10-01", "v18.0": "2027-04-01",
+		"v19.0": "2027-10-01", "v20.0": "2028-04-01", "v21.0": "2028-10-01", "v22.0": "2029-04-01", "v23.0": "", "": "",
 	} {
 		month, known := workfront.SupportEnds(version)
 		got := month.Format(time.DateOnly)
