@@ -363,7 +363,7 @@ func (m *mount) wantEmptyLedger(t *testing.T) {
 	t.Helper()
 	err := vaultserver.Poll(10*time.Second, func() error {
 		for _, name := range m.list(t, "") {
-			if !slices.Contains([]string{"config", "keys/", "roles/", "current/", "maintenance"}, name) {
+			if !slices.Contains([]string{"config", "keys/", "roles/", "current/", "trust/", "maintenance"}, name) {
 				return fmt.Errorf("storage holds %s", name)
 			}
 		}

@@ -8,6 +8,7 @@
 //	expiry/<bucket>/<id>   an index: the session expires within that span of time
 //	parked/<id>            an index: the logout of the session is pending
 //	current/<share>        a hint: the session that readers share there; it may be gone
+//	trust/<SHA-256>        CA certificates that sessions pin; never removed
 //
 // The indexes let maintenance find what it has to do without reading what lives. This package owns the order of all
 // writes, and the rule behind it: an index entry is written before the Session that it leads to, and removed after it.

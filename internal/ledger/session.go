@@ -20,8 +20,10 @@ const (
 // Endpoint is what a logout needs besides the session: the host that issued it, whom to trust there, and the version of
 // the API. It is pinned to the session, so that a changed configuration cannot send the session to another host.
 type Endpoint struct {
-	BaseURL    string `json:"base_url"`
-	CACert     string `json:"ca_cert,omitempty"` // PEM, trusted besides the system's roots
+	BaseURL string `json:"base_url"`
+	// CACert is PEM, trusted besides the system's roots. In the ledger only the session of a trial carries it: most sessions
+	// are issued under the same few certificates, which are long, and name them by Session.Trust.
+	CACert     string `json:"ca_cert,omitempty"`
 	APIVersion string `json:"api_version"`
 }
 
@@ -31,6 +33,8 @@ type Session struct {
 	Token     string   `json:"token"` // a credential: it leaves the plugin in the answer to a token read alone
 	TokenType string   `json:"token_type"`
 	Endpoint  Endpoint `json:"endpoint"`
+	// Trust is the TrustID of the CA certificates that the session pins, "" if there are none or Endpoint carries them.
+	Trust string `json:"trust,omitempty"`
 	// SecretID names the client secret that the session was started with (never the secret itself).
 	SecretID  string    `json:"secret_id,omitempty"`
 	Role      string    `json:"role,omitempty"`

@@ -57,6 +57,7 @@ type Broker struct {
 	clients  *workfront.Clients
 	outages  outages
 	proof    writeProof
+	trusts   trusts
 	logouts  logoutLog
 	notices  notices
 	inFlight sync.WaitGroup         // what outlives the request that began it
@@ -119,6 +120,10 @@ func (b *Broker) Invalidate(key string) {
 	defer b.mu.Unlock()
 	if name, ok := ledger.ShareOf(key); ok {
 		b.forgetLocked(name)
+		return
+	}
+	if ledger.IsTrust(key) {
+		b.trusts.drop()
 		return
 	}
 	if h := b.handles[ledger.IDOf(key)]; h != nil {

@@ -110,7 +110,11 @@ func (b *Broker) logoutInBackground(ctx context.Context, l ledger.Ledger, s *led
 func (b *Broker) logoutWith(
 	ctx context.Context, l ledger.Ledger, s *ledger.Session, view func(*workfront.Client) *workfront.Client,
 ) error {
-	client, err := b.clients.Client(b.logoutEndpoint(ctx, l.Storage(), s))
+	endpoint, _, err := b.logoutEndpoint(ctx, l.Storage(), s)
+	if err != nil {
+		return err
+	}
+	client, err := b.clients.Client(endpoint)
 	if err != nil {
 		return err
 	}

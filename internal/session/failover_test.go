@@ -156,55 +156,6 @@ func TestReaderWhoLeavesTheQueue(t *testing.T) {
 	}
 }
 
-// The CA of a gateway was replaced after the session was started.
-func TestTrustOfTheConfigurationIsGoodForALogout(t *testing.T) {
-	other, err := workfronttest.Start(workfronttest.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(other.Close)
-	tests := []struct {
-		name   string
-		change func(*session.Trust)
-		logout bool
-	}{
-		{"same host, same secret", func(*session.Trust) {}, true},
-		{"another secret", func(c *session.Trust) { c.SecretID = "made up" }, false},
-		{"another secret, that of a configuration from before secrets had IDs", func(c *session.Trust) { c.SecretID = "" }, false},
-		{"another host", func(c *session.Trust) { c.BaseURL = "https://elsewhere.my.workfront.com" }, false},
-		{"no ca_cert", func(c *session.Trust) { c.CACert = "" }, false},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			f := newFixture(t)
-			f.source.SecretID = "a"
-			trust := &session.Trust{BaseURL: f.server.URL(), CACert: f.server.CACert(), SecretID: "a"}
-			tt.change(trust)
-			lease := f.issue()
-			f.edit("session/"+lease.SessionID, func(s map[string]any) {
-				s["endpoint"].(map[string]any)["ca_cert"] = other.CACert()
-			})
-			f.options.Trust = func(context.Context, logical.Storage) (*session.Trust, error) { return trust, nil }
-			f.broker = f.newBroker()
-			f.release(lease)
-			f.wantAlive(lease, !tt.logout)
-			if got := f.server.Stats().Logouts; (got > 0) != tt.logout {
-				t.Errorf("logouts that arrived: %d, want some: %t", got, tt.logout)
-			}
-		})
-	}
-	t.Run("the configuration cannot be read, nor is there any", func(t *testing.T) {
-		f := newFixture(t)
-		for _, err := range []error{storagetest.ErrBroken, nil} {
-			f.options.Trust = func(context.Context, logical.Storage) (*session.Trust, error) { return nil, err }
-			f.broker = f.newBroker()
-			lease := f.issue()
-			f.release(lease)
-			f.wantAlive(lease, false)
-		}
-	})
-}
-
 // edit changes an entry in storage.
 func (f *fixture) edit(key string, change func(map[string]any)) {
 	f.t.Helper()

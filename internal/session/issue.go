@@ -86,7 +86,7 @@ func (b *Broker) startOwn(ctx, permit context.Context, l ledger.Ledger, src Sour
 	var fresh, recorded *ledger.Session
 	always := func() bool { return true } // as long as permit lets it
 	err := b.untilLive(permit, always, func(began *logoutMark) (err error) {
-		if fresh, err = b.exchange(permit, src, w.sent); err != nil {
+		if fresh, err = b.exchange(ctx, permit, l, src, w.sent); err != nil {
 			return err
 		}
 		w.answered()
@@ -123,14 +123,22 @@ func longEnough(left time.Duration) error {
 	return nil
 }
 
-// exchange starts a session at Workfront, which is not in the ledger yet. Nothing is sent once permit has ended; what was
-// sent has src.RequestTimeout of its own.
-func (b *Broker) exchange(permit context.Context, src Source, sent func()) (*ledger.Session, error) {
+// exchange starts a session at Workfront, which is not in the ledger yet, but whose trust is. Nothing is sent once permit has
+// ended; what was sent has src.RequestTimeout of its own.
+func (b *Broker) exchange(
+	ctx, permit context.Context, l ledger.Ledger, src Source, sent func(),
+) (*ledger.Session, error) {
+	trust, err := b.keepTrust(ctx, l, src.Endpoint.CACert)
+	if err != nil {
+		return nil, err
+	}
 	started, err := b.start(permit, src, sent, nil)
 	if err != nil {
 		return nil, err
 	}
-	return newSession(src, started), nil
+	s := newSession(src, started)
+	s.Trust, s.Endpoint.CACert = trust, ""
+	return s, nil
 }
 
 // start is exchange before the session is one of the ledger's. observer, which may be nil, is told of each request.

@@ -17,7 +17,11 @@ const checkEvery = time.Minute
 func (b *Broker) checkAlive(
 	ctx context.Context, l ledger.Ledger, src Source, fingerprint string, session *ledger.Session,
 ) {
-	client, err := b.clients.Client(b.logoutEndpoint(ctx, l.Storage(), session))
+	endpoint, _, err := b.logoutEndpoint(ctx, l.Storage(), session)
+	if err != nil {
+		return
+	}
+	client, err := b.clients.Client(endpoint)
 	if err != nil {
 		return
 	}

@@ -44,6 +44,7 @@ func (b *Broker) recordHeld(
 	var err error
 	if h.session == nil {
 		if err = l.Create(ctx, fresh); err != nil {
+			b.trusts.drop()
 			b.setStale(h)
 			b.endUnrecorded(ctx, l, fresh, err)
 			return nil, err

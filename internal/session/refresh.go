@@ -150,7 +150,7 @@ func (b *Broker) runRefresh(
 	var current bool
 	wanted := func() bool { return b.wanted(s, r) }
 	err = b.untilLive(permit, wanted, func(began *logoutMark) error {
-		started, err := b.exchange(permit, r.src, func() { b.setSent(r) })
+		started, err := b.exchange(ctx, permit, l, r.src, func() { b.setSent(r) })
 		if err != nil {
 			return err
 		}

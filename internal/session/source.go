@@ -1,13 +1,10 @@
 package session
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"strings"
 	"time"
-
-	"github.com/hashicorp/vault/sdk/logical"
 
 	"vault-plugin-secrets-workfront/internal/ledger"
 	"vault-plugin-secrets-workfront/internal/workfront"
@@ -65,30 +62,4 @@ func shareName(role string) string {
 // roleOf returns the role that a share is for.
 func roleOf(share string) string {
 	return strings.TrimPrefix(strings.TrimPrefix(share, defaultShare), roleSharePrefix)
-}
-
-// Trust is what the configuration trusts with sessions at the moment.
-type Trust struct {
-	BaseURL  string
-	CACert   string // PEM
-	SecretID string // names the client secret
-}
-
-// logoutEndpoint returns where s is logged out, and whom to trust there: the host that issued it and the trust that it pins.
-// If the configuration names the same host, and still holds the client secret that the session was started with, its trust
-// is good as well: the CA of a gateway is replaced now and then. Anyone who can write the configuration without knowing the
-// secret changes the secret's ID, and gets nothing sent.
-func (b *Broker) logoutEndpoint(ctx context.Context, storage logical.Storage, s *ledger.Session) workfront.Endpoint {
-	pinned := workfront.Endpoint{BaseURL: s.Endpoint.BaseURL, CACert: s.Endpoint.CACert}
-	t, err := b.trust(ctx, storage)
-	if err != nil {
-		b.logger.Debug("cannot tell what the configuration trusts; using the trust that the session pins",
-			"session_id", s.ID(), "error", err)
-		return pinned
-	}
-	if t == nil || t.BaseURL != pinned.BaseURL || t.SecretID != s.SecretID || t.CACert == "" || t.CACert == pinned.CACert {
-		return pinned
-	}
-	pinned.CACert = strings.TrimSpace(pinned.CACert + "\n" + t.CACert)
-	return pinned
 }

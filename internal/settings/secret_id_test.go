@@ -2,11 +2,13 @@ package settings_test
 
 import (
 	"encoding/json"
+	"errors"
 	"testing"
 	"time"
 
 	"vault-plugin-secrets-workfront/internal/session"
 	"vault-plugin-secrets-workfront/internal/settings"
+	"vault-plugin-secrets-workfront/internal/storagetest"
 )
 
 func (f *fixture) secretID() string {
@@ -32,7 +34,7 @@ func TestTrust(t *testing.T) {
 		return got
 	}
 	first := trust()
-	if want := (session.Trust{BaseURL: "https://acme.my.workfront.com", SecretID: f.secretID()}); *first != want {
+	if want := (session.Trust{BaseURL: "https://acme.my.workfront.com", SecretID: f.secretID(), APIVersion: "v22.0"}); *first != want {
 		t.Errorf("got %+v, want %+v", *first, want)
 	}
 	if trust() != first {
@@ -42,11 +44,26 @@ func TestTrust(t *testing.T) {
 	if got := trust(); got.SecretID != f.secretID() || got.SecretID == first.SecretID {
 		t.Errorf("after a write: got %+v, want what is stored now", got)
 	}
+	f.write(settings.Changes{settings.FieldAPIVersion: "v21.0"})
+	if got := trust(); got.APIVersion != "v21.0" {
+		t.Errorf("API version: got %q, want the configured one", got.APIVersion)
+	}
 	if err := f.DeleteConfig(t.Context(), f.storage); err != nil {
 		t.Fatal(err)
 	}
 	if got := trust(); got != nil {
 		t.Errorf("after the deletion: got %+v, want nothing", got)
+	}
+	for name, value := range map[string]string{"damaged": "damaged", "newer": `{"version":99}`} {
+		f.put("config", value)
+		f.Invalidate("config")
+		if got := trust(); got != nil { // sessions can be logged out all the same
+			t.Errorf("%s: got %+v, want nothing", name, got)
+		}
+	}
+	f.storage.Script(storagetest.Rule{On: storagetest.Get, Then: storagetest.Fail(storagetest.ErrBroken)})
+	if _, err := f.Trust(t.Context(), f.storage); !errors.Is(err, storagetest.ErrBroken) {
+		t.Errorf("when storage fails: got %v, want %v", err, storagetest.ErrBroken)
 	}
 }
 

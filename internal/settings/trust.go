@@ -2,23 +2,31 @@ package settings
 
 import (
 	"context"
+	"errors"
 
 	"github.com/hashicorp/vault/sdk/logical"
 
 	"vault-plugin-secrets-workfront/internal/session"
 )
 
-// Trust returns what config trusts, and keeps it until something is written; nil if the mount has no config.
+// Trust returns what config trusts, and keeps it until something is written; nil if the mount has no config, or one that cannot
+// be read: a session must not depend on that to be logged out. The error is a failure of storage.
 func (s *Store) Trust(ctx context.Context, storage logical.Storage) (*session.Trust, error) {
 	kept, generation := s.kept.trusted()
 	if kept != nil {
 		return kept, nil
 	}
 	c, err := getConfig(ctx, storage)
-	if err != nil || c == nil {
+	var unreadable *UnreadableError
+	if err != nil && !errors.As(err, &unreadable) {
 		return nil, err
 	}
-	t := &session.Trust{BaseURL: c.BaseURL, CACert: c.CACert, SecretID: c.SecretID}
+	if c == nil {
+		return nil, nil
+	}
+	t := &session.Trust{
+		BaseURL: c.BaseURL, CACert: c.CACert, SecretID: c.SecretID, APIVersion: c.WithDefaults().APIVersion,
+	}
 	s.kept.keepTrust(t, generation, s.now())
 	return t, nil
 }
