@@ -168,7 +168,17 @@ func TestFindsTheCause(t *testing.T) {
 		},
 		{
 			name: "session good for nothing", step: "7_call_as_user", decides: true,
-			cause:   "does not know the session",
+			cause: "does not know the session",
+			breakIt: func(f *fixture) {
+				f.Inject(workfronttest.Fault{
+					Endpoint: workfronttest.EndpointAPI, Status: 401,
+					Body: `{"error":{"class":"com.attask.common.AuthenticationException","message":"no"}}`,
+				})
+			},
+		},
+		{
+			name: "gateway that wants a login of its own", step: "7_call_as_user", decides: true,
+			cause:   "is not Workfront's API (HTTP status 401)",
 			breakIt: endpointAnswers(workfronttest.EndpointAPI, 401),
 		},
 		{

@@ -122,7 +122,7 @@ func (b *Broker) logoutWith(
 	defer cancel()
 	begun := b.now()
 	err = view(client).Logout(sending, workfront.LogoutRequest{
-		Token: s.Token, APIVersion: s.Endpoint.APIVersion, MaxRetries: logoutRetries,
+		Token: s.Token, APIVersions: []string{s.Endpoint.APIVersion}, MaxRetries: logoutRetries,
 	})
 	b.observer.LogoutDone(err, b.now().Sub(begun))
 	if ctx.Err() == nil {

@@ -27,7 +27,7 @@ func (b *Broker) checkAlive(
 	}
 	limited, cancel := context.WithTimeout(ctx, src.RequestTimeout)
 	defer cancel()
-	err = client.Background().Whoami(limited, session.Token, session.Endpoint.APIVersion, session.UserID)
+	err = client.Background().Whoami(limited, session.Token, []string{session.Endpoint.APIVersion}, session.UserID)
 	if !errors.Is(err, workfront.ErrSessionGone) {
 		return // it lives, or Workfront does not say: then it is issued until it expires
 	}

@@ -50,7 +50,7 @@ func (t *Trial) Call(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return client.Whoami(ctx, t.session.Token, t.session.Endpoint.APIVersion, t.session.UserID)
+	return client.Whoami(ctx, t.session.Token, []string{t.session.Endpoint.APIVersion}, t.session.UserID)
 }
 
 // Identify asks Workfront whose session it is. Nobody is known to have asked with such a session, so its failure means

@@ -42,8 +42,12 @@ func TestCallsWithASession(t *testing.T) {
 	}{
 		{"data", 200, `{"data":{"ID":"x"}}`, success},
 		{"no permission on the object", 200, `{"data":[]}`, success},
-		{"gone by status", 401, `{}`, gone},
-		{"gone by status, without JSON", 401, "no", gone},
+		{"gone by 401 with a class", 401, `{"error":{"class":"com.attask.common.SessionException"}}`, gone},
+		{"gone by 401 with a message", 401, text, gone},
+		{"401 of nothing", 401, "", permanent},
+		{"401 of a page", 401, page, permanent},
+		{"401 of JSON without an error", 401, `{}`, permanent},
+		{"401 of a gateway", 401, `{"code":401,"message":"Unauthorized"}`, permanent},
 		{"gone by class, 200", 200, dead, gone},
 		{"gone by class, 400", 400, dead, gone},
 		{"gone by class, 403", 403, dead, gone},
@@ -70,7 +74,7 @@ func TestCallsWithASession(t *testing.T) {
 	}
 	calls := map[string]func(context.Context, *workfront.Client) error{
 		"whoami": func(ctx context.Context, c *workfront.Client) error {
-			return c.Whoami(ctx, sessionToken, apiVersion, userID)
+			return c.Whoami(ctx, sessionToken, []string{apiVersion}, userID)
 		},
 		"identify": func(ctx context.Context, c *workfront.Client) error {
 			got, err := c.Identify(ctx, sessionToken, apiVersion)

@@ -37,8 +37,6 @@ type remote struct {
 	closed   atomic.Bool
 	underWay atomic.Int64 // calls, from before they wait for their turn
 	lastUsed time.Time    // guarded by Clients.mu
-
-	logoutMethod logoutMethod
 }
 
 // Background returns a view of c for calls that nobody waits for (pending logouts, checks of shared sessions): they only get the

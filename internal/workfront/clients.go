@@ -35,9 +35,10 @@ type Clients struct {
 type host struct {
 	limit       *limit
 	connections *connections
+	worked      worked
 }
 
-func newHost() *host { return &host{newLimit(), newConnections()} }
+func newHost() *host { return &host{limit: newLimit(), connections: newConnections()} }
 
 // NewClients returns an empty Clients. Close it when it is no longer used.
 func NewClients(o ClientsOptions) *Clients {

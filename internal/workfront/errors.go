@@ -82,6 +82,21 @@ func oneLine(s string) string {
 	return strings.Join(strings.Fields(s), " ")
 }
 
+// apiError makes the error for an answer to a call with a session whose HTTP status is not 2xx, and which says r, but not that
+// the session is gone: any other 401 comes from something in between.
+func apiError(a *answer, r refusal, apiVersion string) error {
+	if a.StatusCode == http.StatusUnauthorized {
+		return answeredInBetween(a)
+	}
+	return statusError(a, r, apiVersion)
+}
+
+// answeredInBetween makes the error for an answer that is not Workfront's.
+func answeredInBetween(a *answer) error {
+	return &UnavailableError{Status: a.StatusCode, Proxy: a.proxy, Reason: fmt.Sprintf("a proxy or firewall answered in "+
+		"its place (HTTP status %d); have it let Vault through to base_url", a.StatusCode)}
+}
+
 // statusError makes the error for an answer whose HTTP status is not 2xx, and which says r. apiVersion is the
 // version of the API that was called; "" for an exchange.
 func statusError(a *answer, r refusal, apiVersion string) error {
@@ -101,7 +116,7 @@ func statusError(a *answer, r refusal, apiVersion string) error {
 	case status == http.StatusTooManyRequests:
 		return unavailable("it is overloaded or limits the number of calls (HTTP status %d)")
 	case inBetween:
-		return unavailable("a proxy or firewall answered in its place (HTTP status %d); have it let Vault through to base_url")
+		return answeredInBetween(a)
 	case noSuchPage:
 		return unavailable("the host has no such page (HTTP status %d); check that base_url is your Workfront domain")
 	case status >= 400 && status < 500:

@@ -143,7 +143,7 @@ func exchangeOnce(ctx context.Context, c *workfront.Client) func() error {
 
 func logOutOnce(ctx context.Context, c *workfront.Client) func() error {
 	return func() error {
-		return c.Logout(ctx, workfront.LogoutRequest{Token: sessionToken, APIVersion: apiVersion})
+		return c.Logout(ctx, workfront.LogoutRequest{Token: sessionToken, APIVersions: []string{apiVersion}})
 	}
 }
 
@@ -200,7 +200,7 @@ func TestBackgroundKeepsToItsOwnQuarter(t *testing.T) {
 		g := newGateway(t)
 		c := g.client(t, "")
 		begin(1000, logOutOnce(t.Context(), c.Background()))
-		begin(100, func() error { return c.Background().Whoami(t.Context(), sessionToken, apiVersion, userID) })
+		begin(100, func() error { return c.Background().Whoami(t.Context(), sessionToken, []string{apiVersion}, userID) })
 		checkCount(t, "logouts in the background", g.underWay("logout"), 2)
 		checkCount(t, "checks in the background", g.underWay("other"), 2)
 		begin(4, logOutOnce(t.Context(), c))

@@ -54,7 +54,7 @@ func observation(req *http.Request, a *answer, took time.Duration) Observation {
 	return o
 }
 
-var userPath = regexp.MustCompile(`^(/attask/api/[^/]+/user/).*$`)
+var userPath = regexp.MustCompile(`^(/attask/api/(?:v[^/]+/)?user/).*$`)
 
 // pathForm leaves the ID out of the one path that holds one.
 func pathForm(path string) string { return userPath.ReplaceAllString(path, "${1}{user_id}") }

@@ -3,6 +3,7 @@ package workfront_test
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -142,16 +143,16 @@ func TestObserved(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
-	if err := c.Whoami(ctx, mark, apiVersion, mark+"/"+mark); err != nil {
+	if err := c.Whoami(ctx, mark, []string{apiVersion}, mark+"/"+mark); err != nil {
 		t.Error(err)
 	}
 	if _, err := c.Identify(ctx, mark, apiVersion); err != nil {
 		t.Error(err)
 	}
-	if err := c.Background().Logout(ctx, workfront.LogoutRequest{Token: mark, APIVersion: apiVersion}); err != nil {
+	if err := c.Background().Logout(ctx, workfront.LogoutRequest{Token: mark, APIVersions: []string{apiVersion}}); err != nil {
 		t.Error(err)
 	}
-	if err := c.Whoami(ctx, mark, apiVersion, mark); err == nil {
+	if err := c.Whoami(ctx, mark, []string{apiVersion}, mark); err == nil {
 		t.Error("got no error, want one")
 	}
 	if len(seen) != len(answers)+1 {
@@ -172,5 +173,18 @@ func TestObserved(t *testing.T) {
 		if strings.Contains(fmt.Sprintf("%+v", o), mark[:6]) {
 			t.Errorf("got %+v, want nothing of what was sent or answered in it", o)
 		}
+	}
+}
+
+func TestObservedPathWithoutAVersion(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, always(http.StatusOK, `{"data":{}}`))
+	var seen []string
+	c := newClient(t, h.endpoint(), time.Now).Observed(func(o workfront.Observation) { seen = append(seen, o.Path) })
+	if err := c.Whoami(bounded(t), sessionToken, []string{""}, userID); err != nil {
+		t.Error(err)
+	}
+	if want := []string{"/attask/api/user/{user_id}"}; !slices.Equal(seen, want) {
+		t.Errorf("got %q, want %q", seen, want)
 	}
 }

@@ -134,10 +134,10 @@ func TestLogoutErrorsHoldNoToken(t *testing.T) {
 				if r.Header.Get("sessionID") == "" {
 					t.Error("got no sessionID, want one to echo")
 				}
-				// 401 would be a success.
+				// 401 with a class would be a success.
 				tt.echo(statusFilter{w}, "session "+r.Header.Get("sessionID"))
 			})
-			err := newClient(t, h.endpoint(), time.Now).Logout(bounded(t), workfront.LogoutRequest{Token: sessionToken, APIVersion: apiVersion})
+			err := newClient(t, h.endpoint(), time.Now).Logout(bounded(t), workfront.LogoutRequest{Token: sessionToken, APIVersions: []string{apiVersion}})
 			checkSecrecy(t, err, sessionToken)
 		})
 	}
@@ -171,7 +171,7 @@ func TestEchoedRefusals(t *testing.T) {
 	if want := withheld; err != nil && !strings.Contains(err.Error(), want) {
 		t.Errorf("got %q, want %q in it", err, want)
 	}
-	err = c.Logout(bounded(t), workfront.LogoutRequest{Token: sessionToken, APIVersion: "v1.0"})
+	err = c.Logout(bounded(t), workfront.LogoutRequest{Token: sessionToken, APIVersions: []string{"v1.0"}})
 	checkOutcome(t, err, refused)
 	checkSecrecy(t, err, sessionToken)
 }
@@ -184,5 +184,5 @@ func TestFailuresOfTheConnectionHoldNoSecrets(t *testing.T) {
 	r := s.request(t, 0)
 	_, err := c.Exchange(bounded(t), r)
 	checkSecrecy(t, err, append(secretsOf(r), clientID)...)
-	checkSecrecy(t, c.Logout(bounded(t), workfront.LogoutRequest{Token: sessionToken, APIVersion: apiVersion}), sessionToken)
+	checkSecrecy(t, c.Logout(bounded(t), workfront.LogoutRequest{Token: sessionToken, APIVersions: []string{apiVersion}}), sessionToken)
 }

@@ -3,6 +3,7 @@ package workfront
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"regexp"
 	"strings"
 )
@@ -29,9 +30,9 @@ var (
 // Workfront does not know, a *RefusedError, an *UnavailableError, or the cancellation of ctx, whose deadline is
 // the whole time that it may take.
 func (c *Client) Identify(ctx context.Context, token, apiVersion string) (*Identity, error) {
-	said, err := c.get(ctx, token, apiVersion, "session")
-	if err != nil {
-		return nil, fmt.Errorf("read session: %w", err)
+	said, o := c.get(ctx, route{http.MethodGet, apiVersion}, token, "session")
+	if o.err != nil {
+		return nil, fmt.Errorf("read session: %w", o.err)
 	}
 	data := said.object("data")
 	versions := data.object("versionInformation")

@@ -60,7 +60,7 @@ func TestUntrustedTLS(t *testing.T) {
 			if got := strings.Contains(err.Error(), "ca_cert"); got != tt.wantHint {
 				t.Errorf("got %q, want ca_cert in it: %t", err, tt.wantHint)
 			}
-			checkOutcome(t, c.Logout(ctx, workfront.LogoutRequest{Token: sessionToken, APIVersion: apiVersion, MaxRetries: 2}), permanent)
+			checkOutcome(t, c.Logout(ctx, workfront.LogoutRequest{Token: sessionToken, APIVersions: []string{apiVersion}, MaxRetries: 2}), permanent)
 			if got, want := count.Load(), int64(2); got != want {
 				t.Errorf("got %d connection attempts for two calls, want %d", got, want)
 			}
@@ -176,7 +176,7 @@ func TestRedirectsAreNeverFollowed(t *testing.T) {
 				if want := "redirect"; err == nil || !strings.Contains(err.Error(), want) {
 					t.Errorf("got %v, want %q in it", err, want)
 				}
-				checkOutcome(t, c.Logout(bounded(t), workfront.LogoutRequest{Token: sessionToken, APIVersion: apiVersion, MaxRetries: 2}), permanent)
+				checkOutcome(t, c.Logout(bounded(t), workfront.LogoutRequest{Token: sessionToken, APIVersions: []string{apiVersion}, MaxRetries: 2}), permanent)
 				if got, want := h.count(), 2; got != want {
 					t.Errorf("the host: got %d requests for two calls, want %d", got, want)
 				}
@@ -326,7 +326,7 @@ func TestUnusableBaseURL(t *testing.T) {
 	if _, err := exchangeWith(bounded(t), c, 0); err == nil {
 		t.Error("exchange: got no error, want one")
 	}
-	if err := c.Logout(bounded(t), workfront.LogoutRequest{Token: sessionToken, APIVersion: apiVersion}); err == nil {
+	if err := c.Logout(bounded(t), workfront.LogoutRequest{Token: sessionToken, APIVersions: []string{apiVersion}}); err == nil {
 		t.Error("logout: got no error, want one")
 	}
 }
@@ -363,7 +363,7 @@ func TestConnectionsToAHostAreLimited(t *testing.T) {
 						if err := logOutOnce(bounded(t), c)(); err != nil {
 							t.Error(err)
 						}
-						if err := c.Whoami(bounded(t), "unknown", apiVersion, userID); !errors.Is(err, workfront.ErrSessionGone) {
+						if err := c.Whoami(bounded(t), "unknown", []string{apiVersion}, userID); !errors.Is(err, workfront.ErrSessionGone) {
 							t.Error(err)
 						}
 					})
@@ -476,7 +476,7 @@ func TestUserAgent(t *testing.T) {
 	c := clientOf(t, clients, h.endpoint())
 	_, _ = exchangeWith(bounded(t), c, 1)
 	_ = logOutOnce(bounded(t), c)()
-	_ = c.Whoami(bounded(t), sessionToken, apiVersion, userID)
+	_ = c.Whoami(bounded(t), sessionToken, []string{apiVersion}, userID)
 	_, _ = clients.Probe(bounded(t), h.endpoint(), nil)
 	if got, want := agents, []string{"POST " + want, "POST " + want, "GET " + want, "GET " + want, "HEAD " + want}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
