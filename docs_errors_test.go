@@ -221,6 +221,7 @@ var errorsWithReason = map[string][]string{
 	},
 	inRace: {
 		"it kept returning a session that was being logged out",
+		"workfront does not know the session that it has only just returned",
 		"there was no connection through the proxy %s in the time allowed",
 		"no request was sent to Workfront within request_timeout, because calls or storage were too slow; try again",
 		"%d calls are under way, and %d at a time are allowed for now instead of max_connections, which is %d, because Workfront " +
