@@ -51,17 +51,24 @@ func run(args []string, stdout, stderr io.Writer) int {
 		_, _ = fmt.Fprintf(stdout, usage, version)
 		return 0
 	case err != nil:
-		_, _ = fmt.Fprintf(stderr, "%s; run it with -h for help\n", err)
+		logTo(stderr).Error("plugin not started",
+			"error", fmt.Errorf("%w; correct args in Vault's plugin catalog, or run it with -h for help", err))
 		return 2
 	case *printVersion:
 		_, _ = fmt.Fprintf(stdout, "vault-plugin-secrets-workfront %s (commit %s, built %s)\n", version, commit, buildDate)
 		return 0
 	}
 	if err := serve(meta); err != nil {
-		hclog.New(&hclog.LoggerOptions{Output: stderr, JSONFormat: true}).Error("plugin stopped", "error", err)
+		logTo(stderr).Error("plugin stopped", "error", err)
 		return 1
 	}
 	return 0
+}
+
+// logTo returns a logger whose lines Vault passes on to its log at their level. It logs any other line of a plugin's
+// stderr at level debug, so the default log would not say why a plugin does not start.
+func logTo(stderr io.Writer) hclog.Logger {
+	return hclog.New(&hclog.LoggerOptions{Output: stderr, JSONFormat: true})
 }
 
 func serve(meta *api.PluginAPIClientMeta) error {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"io"
 	"log"
 	"strings"
@@ -20,7 +21,8 @@ func TestFlags(t *testing.T) {
 		{"-h", 0, "vault plugin register -sha256=", ""},
 		{"-help", 0, "-version", ""},
 		{"-ca-cert=ca.pem -version", 0, version, ""}, // Vault's own flags
-		{"-nonsense", 2, "", "-nonsense; run it with -h for help\n"},
+		{"-nonsense", 2, "", "-nonsense; correct args in Vault's plugin catalog, or run it with -h for help"},
+		{"-version=perhaps", 2, "", "correct args"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.args, func(t *testing.T) {
@@ -40,6 +42,22 @@ func TestFlags(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Vault's log shows at level error what comes on stderr in hclog's JSON form, and any other line at level debug.
+func TestUnknownFlagIsLogged(t *testing.T) {
+	defer log.SetOutput(log.Writer())
+	var stdout, stderr bytes.Buffer
+	if code := run([]string{"-nonsense"}, &stdout, &stderr); code == 0 {
+		t.Error("exit code: got 0, want a failure")
+	}
+	var line map[string]string
+	if err := json.Unmarshal(stderr.Bytes(), &line); err != nil {
+		t.Fatalf("stderr is not one JSON line: %v: %q", err, stderr.String())
+	}
+	if line["@level"] != "error" || line["@message"] != "plugin not started" || !strings.Contains(line["error"], "-nonsense") {
+		t.Errorf("got %v, want an error that names the flag", line)
 	}
 }
 
