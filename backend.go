@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/vault/sdk/framework"
@@ -13,6 +14,7 @@ import (
 	"vault-plugin-secrets-workfront/internal/check"
 	"vault-plugin-secrets-workfront/internal/ledger"
 	"vault-plugin-secrets-workfront/internal/metrics"
+	"vault-plugin-secrets-workfront/internal/notice"
 	"vault-plugin-secrets-workfront/internal/session"
 	"vault-plugin-secrets-workfront/internal/settings"
 	"vault-plugin-secrets-workfront/internal/workfront"
@@ -31,6 +33,7 @@ type backend struct {
 	check    *check.Checker
 	metrics  *metrics.Metrics
 	system   *systemMemory
+	refuted  notice.Notice // verifications of config that failed
 }
 
 // Factory makes the secrets engine for one mount.
@@ -166,10 +169,15 @@ func (b *backend) clean(ctx context.Context) {
 
 // periodic runs about once a minute, on every node.
 func (b *backend) periodic(ctx context.Context, req *logical.Request) error {
+	b.tellRefuted(b.refuted.Due(b.now()))
 	if !b.WriteSafeReplicationState() {
 		return nil
 	}
-	return errors.Join(b.broker.Maintain(ctx, req.Storage), b.watchExpiry(ctx, req.Storage))
+	return errors.Join(
+		b.broker.Maintain(ctx, req.Storage),
+		b.watchExpiry(ctx, req.Storage),
+		b.metrics.KeepRoles(func() ([]string, error) { return b.settings.Roles(ctx, req.Storage) }),
+	)
 }
 
 // invalidate drops what is kept in memory of an entry that another node has written.
@@ -177,6 +185,9 @@ func (b *backend) invalidate(_ context.Context, key string) {
 	b.system.drop()
 	b.settings.Invalidate(key)
 	b.broker.Invalidate(key)
+	if strings.HasPrefix(key, settings.RolePrefix) {
+		b.metrics.RolesChanged()
+	}
 }
 
 // watchExpiry tells operators once a day of the keys in use whose certificates expire soon or have expired, and of

@@ -30,6 +30,7 @@ type mount struct {
 	storage *storagetest.Storage
 	system  *logical.StaticSystemView
 	clock   *workfronttest.Clock
+	logger  hclog.Logger
 }
 
 func newMount(t *testing.T) *mount {
@@ -39,6 +40,7 @@ func newMount(t *testing.T) *mount {
 		storage: storagetest.New(),
 		system:  logical.TestSystemView(),
 		clock:   workfronttest.NewClock(),
+		logger:  hclog.NewNullLogger(),
 	}
 	m.system.PluginEnvironment = &logical.PluginEnvironment{VaultVersion: "1.21.0"}
 	m.restart()
@@ -48,7 +50,7 @@ func newMount(t *testing.T) *mount {
 // restart makes the backend anew, as another process would have it: with nothing in memory.
 func (m *mount) restart() {
 	m.t.Helper()
-	conf := &logical.BackendConfig{Logger: hclog.NewNullLogger(), System: m.system, StorageView: m.storage}
+	conf := &logical.BackendConfig{Logger: m.logger, System: m.system, StorageView: m.storage}
 	b := newBackend(conf, m.clock.Now)
 	if err := b.Setup(m.t.Context(), conf); err != nil {
 		m.t.Fatal(err)

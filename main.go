@@ -51,8 +51,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		_, _ = fmt.Fprintf(stdout, usage, version)
 		return 0
 	case err != nil:
-		logTo(stderr).Error("plugin not started",
-			"error", fmt.Errorf("%w; correct args in Vault's plugin catalog, or run it with -h for help", err))
+		logTo(stderr).Error("plugin not started; correct args in Vault's plugin catalog, or run it with -h for help", "error", err)
 		return 2
 	case *printVersion:
 		_, _ = fmt.Fprintf(stdout, "vault-plugin-secrets-workfront %s (commit %s, built %s)\n", version, commit, buildDate)

@@ -21,7 +21,7 @@ func TestFlags(t *testing.T) {
 		{"-h", 0, "vault plugin register -sha256=", ""},
 		{"-help", 0, "-version", ""},
 		{"-ca-cert=ca.pem -version", 0, version, ""}, // Vault's own flags
-		{"-nonsense", 2, "", "-nonsense; correct args in Vault's plugin catalog, or run it with -h for help"},
+		{"-nonsense", 2, "", "-nonsense"},
 		{"-version=perhaps", 2, "", "correct args"},
 	}
 	for _, tt := range tests {
@@ -56,7 +56,8 @@ func TestUnknownFlagIsLogged(t *testing.T) {
 	if err := json.Unmarshal(stderr.Bytes(), &line); err != nil {
 		t.Fatalf("stderr is not one JSON line: %v: %q", err, stderr.String())
 	}
-	if line["@level"] != "error" || line["@message"] != "plugin not started" || !strings.Contains(line["error"], "-nonsense") {
+	if line["@level"] != "error" || !strings.HasPrefix(line["@message"], "plugin not started; correct args") ||
+		!strings.Contains(line["error"], "-nonsense") {
 		t.Errorf("got %v, want an error that names the flag", line)
 	}
 }

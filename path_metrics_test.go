@@ -7,6 +7,8 @@ import (
 
 	"github.com/hashicorp/vault/sdk/logical"
 
+	"vault-plugin-secrets-workfront/internal/await"
+	"vault-plugin-secrets-workfront/internal/settings"
 	"vault-plugin-secrets-workfront/internal/workfronttest"
 )
 
@@ -53,6 +55,53 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("the metrics hold %q", secret)
 		}
 	}
+}
+
+// A series of a role's failures goes with the role, even if a read of it was under way when it was deleted.
+func TestMetricsOfFailedRoles(t *testing.T) {
+	m, w := ready(t, nil)
+	const name = "vault_workfront_role_exchange_failures_total"
+	wantNone := func(role string) {
+		t.Helper()
+		if text := m.scrape(); strings.Contains(text, fmt.Sprintf("role=%q", role)) {
+			t.Errorf("there is a series of the role %s:\n%s", role, text)
+		}
+	}
+	m.write("roles/good", nil)
+	m.readTokenAt("token/good", nil)
+	wantNone("good")
+	m.write("roles/stranger", map[string]any{settings.FieldUserID: workfronttest.NewID()})
+	m.wantRefused(logical.ReadOperation, "token/stranger", nil, "refused")
+	remove := w.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointExchange, Status: 500})
+	m.wantStatus(502, logical.ReadOperation, "token", nil)
+	m.write("check", map[string]any{fieldRole: "good"})
+	if _, err := m.request(logical.UpdateOperation, "config", map[string]any{fieldVerify: true}); err == nil {
+		t.Error("verified although workfront is broken")
+	}
+	remove()
+	text := m.scrape()
+	m.wantMetric(text, name+`{outcome="refused",role="stranger"}`, 1)
+	m.wantMetric(text, name+`{outcome="unavailable",role=""}`, 1)
+	wantNone("good")
+	m.must(logical.DeleteOperation, "roles/stranger", nil)
+	wantNone("stranger")
+
+	m.write("roles/stranger", map[string]any{settings.FieldUserID: workfronttest.NewID()})
+	hang := w.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointExchange, Hang: workfronttest.HangBeforeHandling})
+	read := make(chan error, 1)
+	go func() {
+		_, err := m.request(logical.ReadOperation, "token/stranger", nil)
+		read <- err
+	}()
+	await.That(t, "the exchange is under way", func() bool { return w.Stats().CallsUnderWay == 1 })
+	m.must(logical.DeleteOperation, "roles/stranger", nil)
+	hang()
+	if err := <-read; err != nil {
+		t.Fatal(err)
+	}
+	m.wantMetric(m.scrape(), name+`{outcome="refused",role="stranger"}`, 1)
+	m.must(logical.RollbackOperation, "", nil)
+	wantNone("stranger")
 }
 
 func TestMetricsOfAMountThatIsNotSetUp(t *testing.T) {

@@ -186,6 +186,7 @@ func (b *backend) deleteRole(ctx context.Context, req *logical.Request, d *frame
 		return nil, err
 	}
 	b.unshare(ctx, req.Storage, name)
+	b.metrics.ForgetRole(name)
 	b.event(ctx, eventRoleDelete, "path", settings.RolePrefix+name)
 	return nil, nil
 }

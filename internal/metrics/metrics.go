@@ -54,6 +54,7 @@ type Metrics struct {
 
 	exchanges, logouts operation
 	refreshFailures    prometheus.Counter
+	roles              roleFailures
 
 	scraping    chan struct{} // holds one while a scrape is under way, which guards what follows
 	counted     time.Time     // when what is stored was counted last
@@ -90,6 +91,7 @@ func New(o Options) *Metrics {
 			Namespace: namespace, Name: "shared_session_replacement_failures_total",
 			Help: "Attempts to replace a shared session in the background that failed. It is issued until it expires.",
 		}),
+		roles:    newRoleFailures(r),
 		scraping: make(chan struct{}, 1),
 		inFlight: gauges("calls_in_flight", "Calls to a Workfront host that are under way.", labelHost),
 		waiting:  gauges("calls_waiting", "Calls to a Workfront host that wait for their turn.", labelHost),
@@ -113,6 +115,7 @@ const (
 	labelHost    = "host"
 	labelKey     = "key"
 	labelOutcome = "outcome"
+	labelRole    = "role"
 	labelState   = "state"
 )
 

@@ -75,6 +75,7 @@ func TestScrapeHoldsEverything(t *testing.T) {
 	m.ExchangeDone(nil, 3*time.Second)
 	m.LogoutDone(nil, time.Second)
 	m.RefreshFailed()
+	m.ExchangeFailed("reports", &workfront.RefusedError{Status: 401})
 	text := scrape(t, m, busyMount())
 	wantLines(
 		t, text,
@@ -86,6 +87,7 @@ func TestScrapeHoldsEverything(t *testing.T) {
 		`vault_workfront_logouts_total{outcome="success"} 1`,
 		`vault_workfront_logout_duration_seconds_count 1`,
 		`vault_workfront_shared_session_replacement_failures_total 1`,
+		`vault_workfront_role_exchange_failures_total{outcome="refused",role="reports"} 1`,
 		`vault_workfront_calls_in_flight{host="https://acme.my.workfront.com"} 3`,
 		`vault_workfront_calls_waiting{host="https://acme.my.workfront.com"} 2`,
 		`vault_workfront_calls_limit{host="https://acme.my.workfront.com"} 8`,
@@ -216,6 +218,61 @@ func TestScrapesAtATimeCountOnce(t *testing.T) {
 	if s.asked != 1 {
 		t.Errorf("storage was asked %d times, want once", s.asked)
 	}
+}
+
+// roleSeries are the lines of the failures by role.
+func roleSeries(text string) string {
+	var found strings.Builder
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, "vault_workfront_role_exchange_failures_total") {
+			found.WriteString(line)
+		}
+	}
+	return found.String()
+}
+
+func TestFailuresByRole(t *testing.T) {
+	const prefix = "vault_workfront_role_exchange_failures_total"
+	m := newMetrics(time.Now)
+	list := func(names ...string) func() ([]string, error) {
+		return func() ([]string, error) { return names, nil }
+	}
+	want := func(want ...string) {
+		t.Helper()
+		if got := roleSeries(scrape(t, m, &mount{})); got != strings.Join(want, "") {
+			t.Errorf("got\n%s\nwant\n%s", got, strings.Join(want, ""))
+		}
+	}
+	want()
+	m.ExchangeFailed("", &workfront.BusyError{})
+	m.ExchangeFailed("a", &workfront.BusyError{})
+	m.ExchangeFailed("a", &workfront.RefusedError{Status: 401})
+	m.ExchangeFailed("b", &workfront.RefusedError{Status: 401})
+	m.ExchangeFailed("b", &workfront.RefusedError{Status: 401})
+	none, b := prefix+`{outcome="busy",role=""} 1`+"\n", prefix+`{outcome="refused",role="b"} 2`+"\n"
+	want(none, prefix+`{outcome="busy",role="a"} 1`+"\n", prefix+`{outcome="refused",role="a"} 1`+"\n", b)
+	m.ForgetRole("a")
+	m.ForgetRole("never failed")
+	m.ForgetRole("") // is no role
+	want(none, b)
+
+	// A read of a role that was under way when it was deleted.
+	m.ExchangeFailed("a", &workfront.BusyError{})
+	broken := errors.New("storage is broken")
+	if err := m.KeepRoles(func() ([]string, error) { return nil, broken }); !errors.Is(err, broken) {
+		t.Errorf("got %v, want the fault of storage", err)
+	}
+	for _, existing := range [][]string{{"c", "b"}, {"never asked for"}} {
+		if err := m.KeepRoles(list(existing...)); err != nil {
+			t.Fatal(err)
+		}
+		want(none, b) // the second time nothing has happened, so storage is not asked
+	}
+	m.RolesChanged()
+	if err := m.KeepRoles(list()); err != nil {
+		t.Fatal(err)
+	}
+	want(none)
 }
 
 func BenchmarkExchangeDone(b *testing.B) {

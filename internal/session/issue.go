@@ -54,10 +54,15 @@ func (b *Broker) Issue(ctx context.Context, storage logical.Storage, src Source)
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	issue := b.issueOwn
 	if src.Shared {
-		return b.issueShared(ctx, ledger.New(storage), src)
+		issue = b.issueShared
 	}
-	return b.issueOwn(ctx, ledger.New(storage), src)
+	lease, err := issue(ctx, ledger.New(storage), src)
+	if err != nil {
+		b.noteReadFailed(ctx, src.Role, err)
+	}
+	return lease, err
 }
 
 // issueOwn starts a session for one lease. One goroutine does the work, because the reader may leave before it is done.
@@ -134,6 +139,7 @@ func (b *Broker) exchange(
 	}
 	started, err := b.start(permit, src, sent, nil)
 	if err != nil {
+		b.observer.ExchangeFailed(src.Role, err)
 		return nil, err
 	}
 	s := newSession(src, started)
@@ -171,8 +177,7 @@ func (b *Broker) start(
 		return nil, err
 	}
 	if started.Disbelieved {
-		b.logger.Warn("workfront stated a session lifetime of more than 32 days; assuming session_ttl instead",
-			"base_url", src.Endpoint.BaseURL, "session_ttl", src.SessionTTL)
+		b.noteDisbelieved(src.Role)
 	}
 	return started, nil
 }

@@ -1,55 +1,25 @@
 package session
 
 import (
-	"sync"
+	"context"
+	"errors"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 
 	"vault-plugin-secrets-workfront/internal/ledger"
+	"vault-plugin-secrets-workfront/internal/notice"
 )
 
-// noticeEvery is how often the log is told of one kind of trouble, at most: an outage meets thousands of sessions.
-const noticeEvery = time.Minute
-
-// notices are the kinds of trouble that come in masses. The first is told with its cause, and of those that follow within a
-// minute the sum.
-type notices struct{ pending, refresh, missing notice }
-
-// notice counts what happened since the log was last told.
-type notice struct {
-	mu     sync.Mutex
-	toldAt time.Time
-	count  int
-}
-
-// add counts one, and returns how many the log is to be told of now, or 0.
-func (n *notice) add(now time.Time) int {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.count++
-	return n.dueLocked(now)
-}
-
-// due is add without another one.
-func (n *notice) due(now time.Time) int {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.dueLocked(now)
-}
-
-func (n *notice) dueLocked(now time.Time) int {
-	if n.count == 0 || now.Sub(n.toldAt) < noticeEvery {
-		return 0
-	}
-	count := n.count
-	n.count, n.toldAt = 0, now
-	return count
+// notices are the kinds of trouble that come in masses. Each is a line a minute at most.
+type notices struct {
+	pending, refresh, missing notice.Notice
+	reads, disbelieved        notice.Tally
 }
 
 // notePending tells the log that the logout of a session is pending.
 func (b *Broker) notePending(s *ledger.Session, cause error) {
-	level, count := hclog.Debug, b.notices.pending.add(b.now())
+	level, count := hclog.Debug, b.notices.pending.Add(b.now())
 	if count > 0 {
 		level = hclog.Warn
 	}
@@ -61,7 +31,7 @@ func (b *Broker) notePending(s *ledger.Session, cause error) {
 func (b *Broker) noteRefreshFailed(role string, err error) {
 	b.observer.RefreshFailed()
 	b.logger.Debug("failed to replace a shared session", "role", role, "error", err)
-	if count := b.notices.refresh.add(b.now()); count > 0 {
+	if count := b.notices.refresh.Add(b.now()); count > 0 {
 		b.logger.Warn("failed to replace shared sessions; each is issued until it expires", "attempts", count,
 			"role", role, "error", err)
 	}
@@ -71,7 +41,7 @@ func (b *Broker) noteRefreshFailed(role string, err error) {
 func (b *Broker) noteMissing(ref LeaseRef) {
 	b.logger.Debug("revoked a lease whose session is not in the ledger: it was logged out before, expired, or was lost",
 		"session_id", ref.SessionID, "base_url", ref.BaseURL)
-	b.tellMissing(b.notices.missing.add(b.now()))
+	b.tellMissing(b.notices.missing.Add(b.now()))
 }
 
 func (b *Broker) tellMissing(count int) {
@@ -80,11 +50,41 @@ func (b *Broker) tellMissing(count int) {
 	}
 }
 
+// noteReadFailed tells the log that a reader got an error instead of a session. A reader that has left, and a request that
+// came while the plugin is being unloaded or on a node that cannot write, are not failures.
+func (b *Broker) noteReadFailed(ctx context.Context, role string, err error) {
+	if errors.Is(ctx.Err(), context.Canceled) || errors.Is(err, ErrClosed) || ledger.IsReadOnly(err) {
+		return
+	}
+	b.logger.Debug("failed to issue a session", "role", role, "error", err)
+	b.tellReads(b.notices.reads.Add(b.now(), role, err))
+}
+
+func (b *Broker) tellReads(r notice.Report) {
+	if r.Count > 0 {
+		b.logger.Warn("failed to issue sessions; the readers got errors", "reads", r.Count, "roles", r.Roles, "error", r.Err)
+	}
+}
+
+// noteDisbelieved tells the log that Workfront stated a lifetime that cannot be meant, perhaps in another unit.
+func (b *Broker) noteDisbelieved(role string) {
+	b.tellDisbelieved(b.notices.disbelieved.Add(b.now(), role, nil))
+}
+
+func (b *Broker) tellDisbelieved(r notice.Report) {
+	if r.Count > 0 {
+		b.logger.Warn("workfront stated session lifetimes of more than 32 days; assuming session_ttl instead",
+			"sessions", r.Count, "roles", r.Roles)
+	}
+}
+
 // tellSums tells the log of what was counted since it was last told. How many logouts are pending, maintenance says.
 func (b *Broker) tellSums() {
 	now := b.now()
-	b.tellMissing(b.notices.missing.due(now))
-	if count := b.notices.refresh.due(now); count > 0 {
+	b.tellMissing(b.notices.missing.Due(now))
+	b.tellReads(b.notices.reads.Due(now))
+	b.tellDisbelieved(b.notices.disbelieved.Due(now))
+	if count := b.notices.refresh.Due(now); count > 0 {
 		b.logger.Warn("failed to replace shared sessions; each is issued until it expires", "attempts", count)
 	}
 }

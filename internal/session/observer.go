@@ -18,6 +18,9 @@ type Observer interface {
 	// ExchangeDone is told of each exchange, its retries included. took is counted from its request, so its wait for a
 	// turn is part of it. The errors are those of workfront.Client.Exchange.
 	ExchangeDone(err error, took time.Duration)
+	// ExchangeFailed is told of each exchange that failed for the readers of a role, "" being the defaults of the mount. Those
+	// of a Trial are not among them.
+	ExchangeFailed(role string, err error)
 	// LogoutDone is told of each logout that was tried, as ExchangeDone is. The errors are those of
 	// workfront.Client.Logout.
 	LogoutDone(err error, took time.Duration)
@@ -29,6 +32,7 @@ type Observer interface {
 type unobserved struct{}
 
 func (unobserved) ExchangeDone(error, time.Duration) {}
+func (unobserved) ExchangeFailed(string, error)      {}
 func (unobserved) LogoutDone(error, time.Duration)   {}
 func (unobserved) RefreshFailed()                    {}
 

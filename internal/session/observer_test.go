@@ -18,6 +18,16 @@ type observer struct {
 	mu                 sync.Mutex
 	exchanges, logouts []error
 	refreshFailures    int
+	failed             map[string][]error // exchanges, by role
+}
+
+func (o *observer) ExchangeFailed(role string, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.failed == nil {
+		o.failed = make(map[string][]error)
+	}
+	o.failed[role] = append(o.failed[role], err)
 }
 
 func (o *observer) ExchangeDone(err error, _ time.Duration) {
