@@ -54,7 +54,7 @@ type Metrics struct {
 
 	exchanges, logouts operation
 	refreshFailures    prometheus.Counter
-	roles              roleFailures
+	roles              *roleFailures
 
 	scraping    chan struct{} // holds one while a scrape is under way, which guards what follows
 	counted     time.Time     // when what is stored was counted last

@@ -19,8 +19,8 @@ type roleFailures struct {
 	changed bool
 }
 
-func newRoleFailures(r *prometheus.Registry) roleFailures {
-	f := roleFailures{
+func newRoleFailures(r *prometheus.Registry) *roleFailures {
+	f := &roleFailures{
 		total: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: namespace, Name: "role_exchange_failures_total",
 			Help: "Exchanges for the readers of a role that failed; the role is empty for those of token. There are no series " +
@@ -34,7 +34,7 @@ func newRoleFailures(r *prometheus.Registry) roleFailures {
 
 // ExchangeFailed counts an exchange that failed for the readers of a role, or of the mount's defaults if role is empty.
 func (m *Metrics) ExchangeFailed(role string, err error) {
-	f := &m.roles
+	f := m.roles
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.total.WithLabelValues(role, string(outcomeOf(err))).Inc()
@@ -60,7 +60,7 @@ func (m *Metrics) RolesChanged() {
 // KeepRoles removes the series of roles that do not exist: of one that was deleted while an exchange for it was under way,
 // or on another node. It calls list, which returns the roles, only if there can be such series. Its error is that of list.
 func (m *Metrics) KeepRoles(list func() ([]string, error)) error {
-	f := &m.roles
+	f := m.roles
 	f.mu.Lock()
 	look := f.changed && len(f.names) > 0
 	f.changed = false
