@@ -106,7 +106,7 @@ func TestBadInput(t *testing.T) {
 		{"client_id too long", update, "config", config(settings.FieldClientID, long(257)), []string{"client_id", "256"}},
 		{"client_id a list", update, "config", config(settings.FieldClientID, []any{"a", "b"}), []string{"client_id", "must be text"}},
 		{"client_id with a line break", update, "config", config(settings.FieldClientID, "a\r\nHost: evil"), []string{"client_id", "line break"}},
-		{"client_id not UTF-8", update, "config", config(settings.FieldClientID, "a\xff"), []string{"client_id", "control character"}},
+		{"client_id not UTF-8", update, "config", config(settings.FieldClientID, "a\xff"), []string{"client_id", "UTF-8"}},
 		{"client_secret empty", update, "config", config(settings.FieldClientSecret, ""), []string{"client_secret", "must not be empty"}},
 		{"client_secret null", patch, "config", config(settings.FieldClientSecret, nil), []string{"client_secret", "must not be empty"}},
 		{"client_secret too long", update, "config", config(settings.FieldClientSecret, long(4097)), []string{"client_secret", "4096"}},
