@@ -107,7 +107,9 @@ func codeSpan(text string) string {
 const errorsIntroduction = `# Errors
 
 Every error text of the plugin with its HTTP status, as a test provoked it, and what to do. Fields, names, numbers and
-hosts vary. A text may follow the operation that failed, such as ` + "`exchange jwt:`" + `.
+hosts vary. A text may follow the operation that failed, such as ` + "`exchange jwt:`" + `. Of what Workfront says, only
+[known words](security.md#anyone-who-reads-vaults-storage-logs-audit-or-events) are shown:
+` + "`…`" + ` stands for the others, and ` + "`(not shown: n words)`" + ` for a text with too few.
 
 - **400**: something to correct, in Vault or in Workfront. **404**: nothing there to patch.
 - **502**: Workfront is unreachable, overloaded or broken.

@@ -20,7 +20,7 @@ func (r *run) uncompared() (string, error) {
 }
 
 // compare compares what Workfront says of the session with the settings. What it does not say decides nothing. Of what
-// differs, observations name the setting alone.
+// differs, the setting is shown alone.
 func (r *run) compare(said *workfront.Identity) (note string, err error) {
 	var same, observed []string
 	var different error
@@ -43,8 +43,8 @@ func (r *run) compare(said *workfront.Identity) (note string, err error) {
 		default:
 			observed = append(observed, c.field+" differs")
 			if different == nil {
-				text := fmt.Sprintf("Workfront says that %s of the session is %s, but %s is "+
-					"configured", c.field, c.said, c.set)
+				text := fmt.Sprintf("Workfront says that %s of the session is another one than the configured %s",
+					c.field, c.set)
 				different = &finding{text, text + ". " + c.cause}
 			}
 		}

@@ -1,6 +1,7 @@
 package check_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -28,8 +29,8 @@ func TestSessionResource(t *testing.T) {
 		})
 	}
 	for resource, want := range map[workfronttest.SessionResource]string{
-		workfronttest.SessionOtherUser:     "Workfront says that user_id of the session is ",
-		workfronttest.SessionOtherCustomer: "Workfront says that customer_id of the session is ",
+		workfronttest.SessionOtherUser:     "Workfront says that user_id of the session is another one than ",
+		workfronttest.SessionOtherCustomer: "Workfront says that customer_id of the session is another one than ",
 	} {
 		t.Run(string(resource), func(t *testing.T) {
 			f := newFixture(t, nil)
@@ -37,6 +38,22 @@ func TestSessionResource(t *testing.T) {
 			f.wantFailure(check.Request{}, "7_call_as_user", want)
 			f.wantNothingLeft()
 		})
+	}
+}
+
+// What Workfront says in place of an ID is not shown: it could be the token.
+func TestSessionResourceIsNotQuoted(t *testing.T) {
+	f := newFixture(t, nil)
+	f.use(&scripted{
+		exchange: started(""), strict: true,
+		session: `{"data":{"userID":"` + scriptedToken + `","customerID":"` + scriptedToken + `"}}`,
+	})
+	found := f.check(check.Request{Observe: true})
+	if found.FailedStep != "7_call_as_user" {
+		t.Errorf("got %+v, want a failure of the call", found)
+	}
+	if text := fmt.Sprintf("%+v", found); strings.Contains(text, scriptedToken) {
+		t.Errorf("got %s, want no token in it", text)
 	}
 }
 

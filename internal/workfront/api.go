@@ -39,7 +39,7 @@ func (c *Client) callWithSession(ctx context.Context, via route, s sessionCall) 
 	if err != nil {
 		return nil, refusal{}, outcome{err: err}
 	}
-	r := parseRefusal(a.body, s.token)
+	r := parseRefusal(a.body)
 	o := outcome{status: a.StatusCode, own: a.isOwn()}
 	switch {
 	case a.isGone(r):

@@ -181,10 +181,6 @@ func TestIdentifyAnswers(t *testing.T) {
 		{"a list", `[]`, workfront.Identity{}},
 		{"IDs", `{"userID":"u1","customerID":"c-2_3"}`, workfront.Identity{UserID: "u1", CustomerID: "c-2_3"}},
 		{"the session's ID is dropped", `{"sessionID":"` + sessionToken + `"}`, workfront.Identity{}},
-		{
-			"the token in place of an ID", `{"userID":"` + sessionToken + `","customerID":"c"}`,
-			workfront.Identity{CustomerID: "c"},
-		},
 		{"IDs of another form", `{"userID":"a b","customerID":"<html>"}`, workfront.Identity{}},
 		{"IDs of another type", `{"userID":7,"customerID":{}}`, workfront.Identity{}},
 		{"an ID that is too long", `{"userID":"` + strings.Repeat("a", 65) + `"}`, workfront.Identity{}},

@@ -18,8 +18,8 @@ type RefusedError struct {
 	// Code is the reason as a code of letters and underscores, such as invalid_client: the error member of OAuth
 	// 2, or the type member of Workfront's OAuth service. It is "" if there is none.
 	Code string
-	// Message is what Workfront said besides, cut short and on one line; "" if it said nothing that could be read.
-	// What may quote the request is not in it: the text then says that it is withheld.
+	// Message is what else Workfront said, cut short and on one line, with … for words that are not shown (see
+	// wording); "" if it said nothing that could be read.
 	Message string
 	// APIVersion is the version of the API that was called; "" for an exchange, which has none.
 	APIVersion string

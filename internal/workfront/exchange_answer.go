@@ -15,12 +15,16 @@ const maxExpiresIn = 32 * 24 * time.Hour
 // maxToken is the longest access token that is accepted, in bytes; it has to fit into a header for the logout.
 const maxToken = 4 << 10
 
-// defaultTokenType is what Workfront calls its access tokens.
-const defaultTokenType = "sessionID"
+// Types of a token. Workfront calls its access tokens sessionID. Any other type counts as none: a text of the answer's
+// choosing could be what was sent.
+const (
+	defaultTokenType = "sessionID"
+	bearerTokenType  = "Bearer"
+)
 
 // parseSession reads the answer to an exchange. No error holds any of secrets.
 func parseSession(a *answer, secrets []string) (*Session, error) {
-	r := parseRefusal(a.body, secrets...)
+	r := parseRefusal(a.body)
 	if a.StatusCode < 200 || a.StatusCode > 299 {
 		return nil, statusError(a, r, "")
 	}
@@ -45,7 +49,7 @@ func parseSession(a *answer, secrets []string) (*Session, error) {
 		return nil, &UnavailableError{Reason: err.Error()}
 	}
 	s := &Session{Token: token, TokenType: defaultTokenType, SentAt: a.sentAt}
-	if kind, whole := said.text("token_type", maxCode); whole && isCode(kind) && !quotes(kind, append(secrets, token)) {
+	if kind, whole := said.text("token_type", maxCode); whole && kind == bearerTokenType {
 		s.TokenType = kind // informative only
 	}
 	s.ExpiresIn, s.Disbelieved = parseExpiresIn(said)

@@ -28,9 +28,6 @@ const (
 	apiVersion   = "v22.0"
 	sessionToken = "f00dfeedf00dfeedf00dfeedf00dfeed"
 
-	// withheld stands for words that are not passed on.
-	withheld = "message withheld: it may quote the request"
-
 	// patience bounds what should not wait at all, far above what a busy machine takes.
 	patience = 30 * time.Second
 )

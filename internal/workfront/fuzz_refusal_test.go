@@ -11,7 +11,8 @@ import (
 // in what is told of the
 // refusal that quotes it, wherever that is cut.
 func FuzzRefusalQuotes(f *testing.F) {
-	const alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	// Without vowels and small numbers, no secret is made of words of the vocabulary.
+	const alphabet = "6789BCFGHJKLMNPQRVWXZbcfghjklmnpqrvwxz"
 	frames := []string{
 		`{"message":%}`, `{"error":%}`, `{"error":true,"type":%,"message":"refused"}`, `{"error":"invalid_client","error_description":%}`,
 		`{"error":{"class":"com.attask.common.APIException","message":%}}`, `{"error":{"class":%}}`,

@@ -45,7 +45,7 @@ func observation(req *http.Request, a *answer, took time.Duration) Observation {
 	o.Status, o.ContentType, o.Body = a.StatusCode, mediaType(a.Header), describe(a.body)
 	if wait := a.Header.Get("Retry-After"); wait != "" {
 		o.RetryAfter = "unreadable"
-		if len(wait) <= maxNumber && areDigits(wait) {
+		if len(wait) <= maxRetryAfter && strings.Trim(wait, "0123456789") == "" {
 			o.RetryAfter = wait
 		} else if _, err := http.ParseTime(wait); err == nil {
 			o.RetryAfter = "date"
@@ -62,12 +62,12 @@ func pathForm(path string) string { return userPath.ReplaceAllString(path, "${1}
 const (
 	// maxDescribed is how many members of an answer are named, and maxDepth how deep.
 	maxDescribed, maxDepth = 40, 4
-	// maxName is the longest name of a member that is told, in bytes.
-	maxName = 32
+	// maxRetryAfter is how many digits of a Retry-After are shown.
+	maxRetryAfter = 5
 )
 
 // describe names the members of a JSON body with their types, and of strings the length and form, but tells no
-// value: {statusCode: number, error: boolean, message: string(44, withheld)}. Of a body that is no JSON object, it
+// value: {statusCode: number, error: boolean, message: string(44, not shown)}. Of a body that is no JSON object, it
 // tells what it looks like. The text is of bounded length.
 func describe(body []byte) string {
 	if o := parseObject(body); o != nil {
@@ -141,37 +141,49 @@ func (d *description) object(o object, depth int) {
 	d.text.WriteByte('}')
 }
 
-// nameForm returns the name of a member if it looks like an identifier that somebody has chosen, and not like a
-// key or an ID: an answer can use those as names, too.
+// memberNames are the names of members that are shown: those of Workfront's answers, and those that error bodies
+// commonly have (RFC 6749, RFC 9457, Spring, gateways). An answer can use anything as a name, even an ID or a
+// credential, so any other name is otherName. In addition, the versions of Workfront's API are shown, as in 22.0.
+var memberNames = func() map[string]struct{} {
+	names := strings.Fields(`
+ID access_token accessToken apiVersions attributes authMode body cause causes class code count currentAPI customerID
+data description detail details emailAddr error errorCode errorMessage error_code error_description error_uri errors
+exception expires expires_at expires_in expiresAt expiresIn fields fault faultstring firstName guid id id_token
+instance isAdmin items iss issues lastName locale localizedMessage message messages method msg msgKey name
+objCode originalMessage path reason refresh_token refresh_token_expires_in refreshToken requestId request_id result rootCause scope session sessionID
+session_state stack status statusCode statusText sub success tenantID timestamp timeZone title token token_type
+tokenType trace traceId type user userID username versionInformation wid`)
+	known := make(map[string]struct{}, len(names)+2*maxKnownVersion)
+	for _, name := range names {
+		known[name] = struct{}{}
+	}
+	for version := 1; version <= maxKnownVersion; version++ {
+		known[fmt.Sprintf("%d.0", version)] = struct{}{}
+		known[fmt.Sprintf("v%d.0", version)] = struct{}{}
+	}
+	return known
+}()
+
+// otherName stands for the name of a member that is not shown.
+const otherName = "(other)"
+
+// nameForm returns the name of a member if the plugin knows it.
 func nameForm(raw []byte) string {
-	name := string(raw)
-	if versionForm.MatchString(name) {
-		return name
+	if _, known := memberNames[string(raw)]; known {
+		return string(raw)
 	}
-	if len(name) > maxName {
-		return "(a long name)"
-	}
-	var w wording
-	for _, r := range name {
-		if !isLetter(r) && r != '_' {
-			return "(a name)"
-		}
-	}
-	if !w.add(name) {
-		return "(a name)"
-	}
-	return name
+	return otherName
 }
 
-// stringForm tells the length of a string, in characters, and what it looks like.
+// stringForm returns the length of a string, in characters, and what it looks like.
 func stringForm(raw []byte) string {
 	text, whole := decodeString(raw[1:len(raw)-1], maxJudged)
 	length := utf8.RuneCountInString(text)
 	if !whole {
 		return fmt.Sprintf("more than %d characters", length)
 	}
-	_, ok := sentence(text)
-	form := "withheld"
+	_, _, ok := wording(text, false)
+	form := "not shown"
 	switch {
 	case text == "":
 		return "empty"

@@ -1,22 +1,18 @@
 package workfront
 
 import (
+	"slices"
 	"strings"
 )
 
 const (
-	// maxMessage is how much of a refusal's words is passed on, in bytes: enough for a sentence, too little for a
-	// page.
+	// maxMessage is how much of a refusal's words is shown, in bytes: enough for a sentence, too little for a page.
 	maxMessage = 300
-	// maxJudged is how much of a message is looked at, in bytes or escapes: more than is shown, so that what the
-	// cut takes away still counts.
+	// maxJudged is how much of a message is looked at, in bytes or escapes.
 	maxJudged = 2 * maxMessage
-	// maxCode is the longest code that is passed on, in bytes.
+	// maxCode is the longest code that is shown, in bytes.
 	maxCode = 64
 )
-
-// withheld stands for words that are not passed on.
-const withheld = "message withheld: it may quote the request"
 
 // What Workfront's API says of a session that it does not know (any more), on whatever HTTP status.
 const (
@@ -29,7 +25,7 @@ type refusal struct {
 	stated  bool   // the body has an error member
 	gone    bool   // Workfront does not know the session
 	code    string // such as invalid_client; "" if there is none
-	message string // "" if nothing is said that could be told
+	message string // "" if nothing is said
 }
 
 // said tells whether the answer gives any reason at all.
@@ -38,9 +34,8 @@ func (r refusal) said() bool { return r.code != "" || r.message != "" }
 // parseRefusal reads an error body. Three forms are known: that of Workfront's API ({"error": {"class",
 // "message"}}), that of OAuth 2 ({"error": "…", "error_description": "…"}, RFC 6749 section 5.2) and that of
 // Workfront's OAuth service ({"statusCode": 401, "error": true, "type": "…", "message": "…"}). Which one the
-// exchange uses is not documented. Only known members are read, and whether their words are passed on is decided
-// by their form: see sentence. The comparison with secrets, which are what was sent, is a second net.
-func parseRefusal(body []byte, secrets ...string) refusal {
+// exchange uses is not documented. Only known members are read, and what is shown of them is decided by wording.
+func parseRefusal(body []byte) refusal {
 	o := parseObject(body)
 	raw := o.member("error")
 	inner := o.object("error")
@@ -52,7 +47,7 @@ func parseRefusal(body []byte, secrets ...string) refusal {
 	}
 	class, _ := inner.text("class", maxJudged)
 	r.gone = class == deadSessionClass
-	w := words{secrets: secrets}
+	var w words
 	w.add(inner, "class")
 	w.add(inner, "message")
 	w.addCode(o, "error")
@@ -60,26 +55,21 @@ func parseRefusal(body []byte, secrets ...string) refusal {
 	w.add(o, "error_description")
 	w.add(o, "message")
 	r.gone = r.gone || w.gone
-	if w.withheld {
-		w.parts = append(w.parts, withheld)
-	}
 	r.code, r.message = w.code, shorten(strings.Join(w.parts, ": "))
 	return r
 }
 
-// words collects what may be passed on.
+// words collects what is shown of a refusal.
 type words struct {
-	secrets  []string
-	code     string
-	parts    []string
-	withheld bool
-	gone     bool // deadSessionMessage is among the texts, passed on or not
+	code  string
+	parts []string
+	gone  bool // deadSessionMessage is among the texts, shown or not
 }
 
-// addCode takes a member that may be a code. The first one counts; another is told like a message.
+// addCode takes a member that may be a code. The first one counts; another is shown like a message.
 func (w *words) addCode(o object, name string) {
 	text, whole := o.text(name, maxCode)
-	if w.code == "" && whole && isCode(text) && !quotes(text, w.secrets) {
+	if w.code == "" && whole && isCode(text) {
 		w.code = text
 		return
 	}
@@ -90,30 +80,16 @@ func (w *words) addCode(o object, name string) {
 func (w *words) add(o object, name string) {
 	text, whole := o.text(name, maxJudged)
 	w.gone = w.gone || strings.Contains(text, deadSessionMessage)
-	if !whole {
-		// What the last word would go on with is not known, so it goes.
-		text = text[:max(0, strings.LastIndexAny(text, " \t\r\n"))]
-		if text == "" {
-			w.withheld = true
-			return
-		}
-	}
-	if strings.TrimSpace(text) == "" {
+	line, n, ok := wording(text, !whole)
+	switch {
+	case n == 0:
 		return
-	}
-	line, ok := sentence(text)
-	if !ok || quotes(text, w.secrets) {
-		w.withheld = true
-		return
+	case !ok:
+		line = notShown(n)
 	}
 	line = shorten(line)
-	if line == w.code {
+	if line == w.code || slices.Contains(w.parts, line) {
 		return
-	}
-	for _, part := range w.parts {
-		if part == line {
-			return
-		}
 	}
 	w.parts = append(w.parts, line)
 }
@@ -124,5 +100,6 @@ func shorten(text string) string {
 		return text
 	}
 	text = text[:maxMessage]
-	return text[:max(0, strings.LastIndexByte(text, ' '))] + "…"
+	text = strings.TrimRight(text[:max(0, strings.LastIndexByte(text, ' '))], " "+omitted)
+	return strings.TrimSpace(text + " " + omitted)
 }

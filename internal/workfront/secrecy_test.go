@@ -168,7 +168,7 @@ func TestEchoedRefusals(t *testing.T) {
 	_, err := c.Exchange(bounded(t), r)
 	checkOutcome(t, err, refused)
 	checkSecrecy(t, err, secretsOf(r)...)
-	if want := withheld; err != nil && !strings.Contains(err.Error(), want) {
+	if want := "not shown"; err != nil && !strings.Contains(err.Error(), want) {
 		t.Errorf("got %q, want %q in it", err, want)
 	}
 	err = c.Logout(bounded(t), workfront.LogoutRequest{Token: sessionToken, APIVersions: []string{"v1.0"}})

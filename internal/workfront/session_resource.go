@@ -9,7 +9,8 @@ import (
 )
 
 // Identity is what Workfront says of a session. Members that it does not state, or not in a known form, are empty:
-// nobody is known to have asked with a session from a JWT, so what is missing decides nothing.
+// nobody is known to have asked with a session from a JWT, so what is missing decides nothing. The IDs are to be
+// compared, and never shown: they are what the answer says, and that could be anything, even the token.
 type Identity struct {
 	UserID      string
 	CustomerID  string
@@ -37,8 +38,8 @@ func (c *Client) Identify(ctx context.Context, token, apiVersion string) (*Ident
 	data := said.object("data")
 	versions := data.object("versionInformation")
 	identity := &Identity{
-		UserID:     idOf(data, "userID", token),
-		CustomerID: idOf(data, "customerID", token),
+		UserID:     idOf(data, "userID"),
+		CustomerID: idOf(data, "customerID"),
 		APIVersion: parseVersion(versions.member("currentAPI")),
 	}
 	offered := versions.member("apiVersions")
@@ -61,10 +62,10 @@ func (c *Client) Identify(ctx context.Context, token, apiVersion string) (*Ident
 	return identity, nil
 }
 
-// idOf returns a member that has the form of an ID, and is not the token.
-func idOf(o object, name, token string) string {
+// idOf returns a member that has the form of an ID.
+func idOf(o object, name string) string {
 	id, whole := o.text(name, maxCode)
-	if !whole || !idForm.MatchString(id) || id == token {
+	if !whole || !idForm.MatchString(id) {
 		return ""
 	}
 	return id
