@@ -37,7 +37,7 @@ faults and changes the behavior. Anyone who can reach the address can use it:
   GET    /simulator/stats
              counts sessions, calls, and calls refused with a 429
   POST   /simulator/faults       {"endpoint":"exchange","times":1,"status":503,"header":{"Retry-After":"1"}}
-             makes requests fail
+             makes requests fail; "gateway" in place of "status" answers with a 401 that is not Workfront's, "page" or "json"
   DELETE /simulator/faults
              removes all faults
   PUT    /simulator/behaviour    {"expires_in":3600,"exchange_delay":"2s","max_calls":4,"retired_versions":["v17.0"]}

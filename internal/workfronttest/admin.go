@@ -30,6 +30,7 @@ type faultJSON struct {
 	Status   int               `json:"status"`
 	Header   map[string]string `json:"header"`
 	Body     string            `json:"body"`
+	Gateway  Gateway           `json:"gateway"`
 }
 
 type duration time.Duration
@@ -99,7 +100,7 @@ func (s *Server) adminInject(w http.ResponseWriter, r *http.Request) {
 	}
 	f := Fault{
 		Endpoint: in.Endpoint, Times: in.Times, Delay: time.Duration(in.Delay), Hang: in.Hang, Reset: in.Reset,
-		Apply: in.Apply, Status: in.Status, Header: header, Body: in.Body,
+		Apply: in.Apply, Status: in.Status, Header: header, Body: in.Body, Gateway: in.Gateway,
 	}
 	if err := f.validate(); err != nil {
 		writeAdmin(w, http.StatusBadRequest, adminFailure{err.Error()})

@@ -40,6 +40,10 @@ func TestAdmin(t *testing.T) {
 	if err != nil || got.status != 503 || got.header.Get("Retry-After") != "3" || got.body != "x" {
 		t.Errorf("with the fault: got %+v, %v", got, err)
 	}
+	f.administer("POST", "faults", `{"endpoint":"exchange","times":1,"gateway":"json"}`)
+	if got, err = f.tryExchange(); err != nil || got.status != 401 || !strings.Contains(got.body, `"code":401`) {
+		t.Errorf("with a gateway: got %+v, %v", got, err)
+	}
 	f.administer("POST", "faults", `{"reset":"before-handling"}`)
 	if got := f.administer("DELETE", "faults", ""); got.status != 204 {
 		t.Errorf("clear: got %d %s", got.status, got.body)
@@ -61,7 +65,7 @@ func TestAdmin(t *testing.T) {
 	}
 
 	stats := f.administer("GET", "stats", "")
-	want := `{"exchanges":4,"started":3,"reissued":0,"refused":0,"logged_out":0,"expired":0,"alive":3,"undelivered":0,` +
+	want := `{"exchanges":5,"started":3,"reissued":0,"refused":0,"logged_out":0,"expired":0,"alive":3,"undelivered":0,` +
 		`"logouts":0,"api_calls":0,"calls_under_way":0,"peak_calls":1,"too_many_calls":0,"connections":1}`
 	if stats.status != 200 || strings.TrimSpace(stats.body) != want {
 		t.Errorf("stats: got %d %s\nwant %s", stats.status, stats.body, want)

@@ -3,6 +3,7 @@ package workfronttest
 import (
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -40,6 +41,7 @@ type apiError struct {
 // Classes of the API's errors. The first is documented; the others only have to differ from it.
 const (
 	authenticationClass = "com.attask.common.AuthenticationException"
+	sessionClass        = "com.attask.common.InvalidSessionException"
 	versionClass        = "com.attask.common.InvalidVersionException"
 	resourceClass       = "com.attask.common.InvalidResourceException"
 	methodClass         = "com.attask.common.InvalidMethodException"
@@ -53,13 +55,14 @@ func apiFailure(status int, class, text string) answer {
 	return a
 }
 
-// api is /attask/api/<version>/... It knows the logout, session, user/search and user/<id>.
+// api is /attask/api/<version>/..., or /attask/api/..., which is served with the newest version. It knows the logout, session,
+// user/search and user/<id>.
 //
 // Workfront takes a session as a header, a cookie or a parameter. The stand-in takes the header alone: a cookie does
 // nothing, and a parameter, which would put the session into logs, is refused.
 func (s *Server) api(c *call) answer {
 	b := s.currentBehaviour()
-	version, rest, _ := strings.Cut(strings.TrimPrefix(c.URL.EscapedPath(), apiPrefix), "/")
+	version, rest := b.versionOf(strings.TrimPrefix(c.URL.EscapedPath(), apiPrefix))
 	if slices.Contains(b.RetiredVersions, version) {
 		return apiFailure(http.StatusGone, versionClass, "no longer available in this API version")
 	}
@@ -106,6 +109,23 @@ func (s *Server) api(c *call) answer {
 // supportedVersions are the API versions that exist: 17 to 22 (api-version-support-schedule, as of 2026).
 func supportedVersions() []string {
 	return []string{"v17.0", "v18.0", "v19.0", "v20.0", "v21.0", "v22.0"}
+}
+
+// namesVersion is what the first part of a path below apiPrefix looks like if it is meant as a version.
+var namesVersion = regexp.MustCompile(`^v[0-9]`)
+
+// versionOf splits a path below apiPrefix into the version that serves it and the rest.
+func (b Behaviour) versionOf(path string) (version, rest string) {
+	if version, rest, _ = strings.Cut(path, "/"); namesVersion.MatchString(version) {
+		return version, rest
+	}
+	newest := ""
+	for _, v := range supportedVersions() {
+		if newest == "" || !slices.Contains(b.RetiredVersions, v) {
+			newest = v
+		}
+	}
+	return newest, path
 }
 
 func (b Behaviour) unknownResource() answer {

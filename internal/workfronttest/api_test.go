@@ -189,3 +189,34 @@ func TestConcurrency(t *testing.T) {
 	group.Wait()
 	f.wantStats(Stats{Exchanges: clients * rounds, Started: clients * rounds, LoggedOut: clients * rounds})
 }
+
+// A path without a version is served with the newest one that is not retired.
+func TestPathWithoutAVersion(t *testing.T) {
+	f := newFixture(t, Options{})
+	token := f.token()
+	const retired = `{"error":{"class":"com.attask.common.InvalidVersionException","message":"no longer available in this API version"}}`
+	for _, test := range []struct {
+		retired []string
+		status  int
+		want    string
+	}{
+		{nil, 200, `"currentAPI":"22.0"`},
+		{[]string{"v22.0", "v17.0"}, 200, `"currentAPI":"21.0"`},
+		{supportedVersions(), 410, retired},
+	} {
+		f.SetBehaviour(Behaviour{RetiredVersions: test.retired})
+		if got := f.call("GET", "/attask/api/session", token); got.status != test.status || !strings.Contains(got.body, test.want) {
+			t.Errorf("without %v: got %d %s, want %d and %s", test.retired, got.status, got.body, test.status, test.want)
+		}
+	}
+	f.SetBehaviour(Behaviour{})
+	if got := f.call("GET", "/attask/api/user/"+f.User.ID, token); got.status != 200 {
+		t.Errorf("user: got %d %s", got.status, got.body)
+	}
+	if got := f.call("GET", "/attask/api/x/logout", token); got.status != 404 || !f.SessionAlive(token) {
+		t.Errorf("what is no version: got %d, alive: %t", got.status, f.SessionAlive(token))
+	}
+	if got := f.call("GET", "/attask/api/logout", token); got.status != 200 || f.SessionAlive(token) {
+		t.Errorf("logout: got %d, alive: %t", got.status, f.SessionAlive(token))
+	}
+}

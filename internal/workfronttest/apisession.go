@@ -8,7 +8,8 @@ import (
 // notLoggedIn is what the API says of a dead session: clients are known that go by this text, whatever the status.
 const notLoggedIn = "You are not currently logged in."
 
-// useSession wants exactly one sessionID header, with the token of a living session, and keeps that from being idle.
+// useSession wants exactly one sessionID header, with the token of a living session that is known, and keeps that from being
+// idle.
 func (s *Server) useSession(h http.Header) (*session, bool) {
 	values := h.Values("sessionID")
 	if len(values) != 1 {
@@ -17,7 +18,7 @@ func (s *Server) useSession(h http.Header) (*session, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e := s.session(values[0])
-	if e == nil {
+	if e == nil || !s.isKnown(e) {
 		return nil, false
 	}
 	e.used = s.now()
@@ -31,6 +32,7 @@ func (b Behaviour) deadSession(sent string) answer {
 	case DeadByMessage:
 		said.Message = notLoggedIn
 	case DeadByStatus:
+		said.Class = sessionClass
 	default:
 		said.Class = authenticationClass
 	}

@@ -43,6 +43,9 @@ type Behaviour struct {
 	// SessionIdle, if set, ends a session that no call has used for so long, besides Options.SessionTTL. An exchange
 	// that gives it out again is no use of it.
 	SessionIdle time.Duration
+	// KnownAfter, if set, is how long after its start a session becomes known: until then, the API answers calls with it, its
+	// logout included, as if it were dead. An exchange that returns it again changes nothing.
+	KnownAfter time.Duration
 	// LogoutMethods is how a session is logged out: LogoutBoth if empty.
 	LogoutMethods LogoutMethods
 	// LogoutRefusal is the status that answers a logout by the other method: 400, 404, 405 (if it is 0) or 410 with an
@@ -56,7 +59,8 @@ type Behaviour struct {
 	ErrorsAsHTML bool
 	// ByteOrderMark puts U+FEFF in front of every JSON body.
 	ByteOrderMark bool
-	// RetiredVersions are API versions, such as v16.0, that are answered with a 410.
+	// RetiredVersions are API versions, such as v16.0, that are answered with a 410. A path without a version is served with
+	// the newest that is not retired.
 	RetiredVersions []string
 	// SessionResource is what GET /attask/api/<version>/session answers: SessionPresent if empty.
 	SessionResource SessionResource
@@ -99,7 +103,7 @@ type DeadSession string
 const (
 	DeadByClass   DeadSession = "class"   // com.attask.common.AuthenticationException, with a text of the stand-in's own
 	DeadByMessage DeadSession = "message" // "You are not currently logged in.", without a class
-	DeadByStatus  DeadSession = "status"  // neither, so the status has to be 401
+	DeadByStatus  DeadSession = "status"  // neither, but a class of another name, so the status has to be 401
 )
 
 // customersLimit was documented until 2024-06: "each customer is limited to 10 concurrent API threads" (api-basics).
@@ -120,8 +124,8 @@ func (b Behaviour) Validate() error {
 	statusIs := func(status int, allowed ...int) bool { return status == 0 || slices.Contains(allowed, status) }
 	dead := b.DeadSessionStatus
 	switch {
-	case b.ExchangeDelay < 0 || b.SessionIdle < 0 || b.RetryAfter < 0:
-		return errors.New("exchange delay, session idle and retry after cannot be negative")
+	case b.ExchangeDelay < 0 || b.SessionIdle < 0 || b.KnownAfter < 0 || b.RetryAfter < 0:
+		return errors.New("exchange delay, session idle, known after and retry after cannot be negative")
 	case b.RetryAfter%time.Second != 0:
 		return fmt.Errorf("retry after %s has to be whole seconds", b.RetryAfter)
 	case b.MaxCalls < 0:

@@ -40,10 +40,19 @@ const (
 	ResetMidAnswer      ResetPoint = "mid-answer"     // the headers and the first half of the body were sent
 )
 
+// Gateway is the form of what a gateway in between answers by itself, with a 401 that says nothing of the session.
+type Gateway string
+
+// The forms of a gateway's 401.
+const (
+	GatewayPage Gateway = "page" // HTML, with a WWW-Authenticate
+	GatewayJSON Gateway = "json" // an object with code and message
+)
+
 // Fault is something that goes wrong with a request, in this order: the wait, a hang or reset before handling, the
 // handling (left out if the answer is replaced, unless Apply is set), a hang or reset after it, and the answer.
 //
-// An answer that is replaced (Status or Body is set) does not deliver the session that Apply started. Headers alone
+// An answer that is replaced (Status, Body or Gateway is set) does not deliver the session that Apply started. Headers alone
 // change the real answer, which counts as delivered unless a Content-Length makes it an incomplete one.
 type Fault struct {
 	// Endpoint is which requests are hit, EndpointAny by default.
@@ -65,9 +74,25 @@ type Fault struct {
 	Header http.Header
 	// Body replaces the answer's if it or Status is set.
 	Body string
+	// Gateway, if set, replaces the answer by a gateway's own, without Status and Body.
+	Gateway Gateway
 }
 
-func (f Fault) replaces() bool { return f.Status != 0 || f.Body != "" }
+func (f Fault) replaces() bool { return f.Status != 0 || f.Body != "" || f.Gateway != "" }
+
+// replacement is the answer in place of the real one.
+func (f Fault) replacement() answer {
+	switch f.Gateway {
+	case GatewayPage:
+		a := newAnswer(http.StatusUnauthorized, htmlType,
+			"<!doctype html><html><head><title>401</title></head><body><h1>Authorization Required</h1></body></html>\n")
+		a.header.Set("WWW-Authenticate", `Basic realm="gateway"`)
+		return a
+	case GatewayJSON:
+		return newAnswer(http.StatusUnauthorized, "application/json", `{"code":401,"message":"Unauthorized"}`)
+	}
+	return newAnswer(defaultTo(f.Status, http.StatusOK), jsonType, f.Body)
+}
 
 func (f Fault) validate() error {
 	switch {
@@ -77,6 +102,10 @@ func (f Fault) validate() error {
 		return fmt.Errorf("unknown hang point %q", f.Hang)
 	case !slices.Contains([]ResetPoint{"", ResetBeforeHandling, ResetAfterHandling, ResetMidAnswer}, f.Reset):
 		return fmt.Errorf("unknown reset point %q", f.Reset)
+	case !slices.Contains([]Gateway{"", GatewayPage, GatewayJSON}, f.Gateway):
+		return fmt.Errorf("unknown gateway %q", f.Gateway)
+	case f.Gateway != "" && (f.Status != 0 || f.Body != ""):
+		return fmt.Errorf("a gateway has a status and a body of its own")
 	case f.Times < 0 || f.Delay < 0:
 		return fmt.Errorf("times and delay cannot be negative")
 	case f.Status != 0 && (f.Status < 200 || f.Status > 599):

@@ -246,6 +246,36 @@ func TestFaultMatching(t *testing.T) {
 	want(searchPath, 200)
 }
 
+// A gateway's own 401 says nothing of the session, and looks like nothing of Workfront's.
+func TestGateway(t *testing.T) {
+	f := newFixture(t, Options{})
+	token := f.token()
+	tests := []struct {
+		gateway           Gateway
+		contentType, body string
+		challenge         string
+	}{
+		{GatewayPage, htmlType, "<!doctype html>", `Basic realm="gateway"`},
+		{GatewayJSON, "application/json", `{"code":401,"message":"Unauthorized"}`, ""},
+	}
+	for _, test := range tests {
+		t.Run(string(test.gateway), func(t *testing.T) {
+			remove := f.Inject(Fault{Endpoint: EndpointAny, Gateway: test.gateway})
+			defer remove()
+			for _, path := range []string{searchPath, logoutPath, sessionPath, exchangePath, "/"} {
+				got := f.call("GET", path, token)
+				if got.status != 401 || !strings.HasPrefix(got.body, test.body) || got.header.Get("Content-Type") != test.contentType ||
+					got.header.Get("WWW-Authenticate") != test.challenge {
+					t.Errorf("%s: got %d %v %s", path, got.status, got.header, got.body)
+				}
+			}
+			if !f.SessionAlive(token) {
+				t.Error("the session is dead, want it alive")
+			}
+		})
+	}
+}
+
 func TestInjectRefusesNonsense(t *testing.T) {
 	f := newFixture(t, Options{})
 	for name, fault := range map[string]Fault{
@@ -255,6 +285,8 @@ func TestInjectRefusesNonsense(t *testing.T) {
 		"times":    {Times: -1},
 		"delay":    {Delay: -1},
 		"status":   {Status: 100},
+		"gateway":  {Gateway: "xml"},
+		"two":      {Gateway: GatewayPage, Status: 403},
 	} {
 		t.Run(name, func(t *testing.T) {
 			defer func() {

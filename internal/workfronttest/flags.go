@@ -54,6 +54,8 @@ func (b *Behaviour) Flags(fs *flag.FlagSet) {
 		"Retry-After of that 429, a `duration` of whole seconds; 0 sends none")
 	fs.DurationVar(&b.SessionIdle, "session-idle", b.SessionIdle,
 		"`duration` without a call after which a session expires, besides -session-ttl;\n0 means never")
+	fs.DurationVar(&b.KnownAfter, "known-after", b.KnownAfter,
+		"`duration` after its start in which the API does not know a session yet, such as 1.5s")
 	fs.Var(choose(&b.LogoutMethods, logoutMethods()), "logout-methods",
 		"HTTP `methods` that log a session out: both, GET or POST")
 	fs.IntVar(&b.LogoutRefusal, "logout-refusal", defaultTo(b.LogoutRefusal, logoutRefusals()[0]),

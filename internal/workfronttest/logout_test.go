@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestLogoutMethods(t *testing.T) {
@@ -77,7 +78,7 @@ func TestDeadSession(t *testing.T) {
 	const (
 		class   = `{"error":{"class":"com.attask.common.AuthenticationException","message":"the session is not valid"}}`
 		message = `{"error":{"message":"You are not currently logged in."}}`
-		neither = `{"error":{"message":"the session is not valid"}}`
+		neither = `{"error":{"class":"com.attask.common.InvalidSessionException","message":"the session is not valid"}}`
 	)
 	tests := []struct {
 		name   string
@@ -103,5 +104,34 @@ func TestDeadSession(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A session becomes known some time after its exchange, by the server's clock.
+func TestKnownAfter(t *testing.T) {
+	f := newFixture(t, Options{})
+	f.SetBehaviour(Behaviour{KnownAfter: 1500 * time.Millisecond, SameSession: true})
+	token := f.token()
+	for _, path := range []string{searchPath, sessionPath, logoutPath} {
+		if got := f.call("GET", path, token); got.status != 401 || !strings.Contains(got.body, authenticationClass) {
+			t.Errorf("%s: got %d %s, want a 401 that says that the session is dead", path, got.status, got.body)
+		}
+	}
+	if !f.SessionAlive(token) {
+		t.Error("the session is dead, want it alive")
+	}
+	f.clock.Advance(1499 * time.Millisecond)
+	if again := f.token(); again != token {
+		t.Errorf("got %s, want %s again", again, token)
+	}
+	if got := f.call("GET", searchPath, token); got.status != 401 {
+		t.Errorf("got %d a moment too soon, want 401", got.status)
+	}
+	f.clock.Advance(time.Millisecond)
+	if got := f.call("GET", searchPath, token); got.status != 200 {
+		t.Errorf("got %d, want 200", got.status)
+	}
+	if got := f.call("GET", logoutPath, token); got.status != 200 || f.SessionAlive(token) {
+		t.Errorf("got %d, alive: %t; want 200 and dead", got.status, f.SessionAlive(token))
 	}
 }

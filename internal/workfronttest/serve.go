@@ -131,11 +131,7 @@ func (s *Server) intercept(w http.ResponseWriter, c *call, f *activeFault) {
 		a = s.handle(c)
 	}
 	if f.replaces() {
-		status := f.Status
-		if status == 0 {
-			status = http.StatusOK
-		}
-		a = newAnswer(status, jsonType, f.Body)
+		a = f.replacement()
 	}
 	for name, values := range f.Header {
 		a.header[http.CanonicalHeaderKey(name)] = values

@@ -95,7 +95,7 @@ func (s *Server) Living() []Living {
 	var living []Living
 	for token, e := range s.sessions {
 		if s.session(token) != nil {
-			living = append(living, Living{token, e.grant.userID, e.expires.Add(-s.ttl), e.used})
+			living = append(living, Living{token, e.grant.userID, s.started(e), e.used})
 		}
 	}
 	return living
@@ -162,6 +162,14 @@ func (s *Server) session(token string) *session {
 		return nil
 	}
 	return e
+}
+
+// started is when a session was started.
+func (s *Server) started(e *session) time.Time { return e.expires.Add(-s.ttl) }
+
+// isKnown reports whether the API knows a living session already.
+func (s *Server) isKnown(e *session) bool {
+	return !s.now().Before(s.started(e).Add(s.behaviour.KnownAfter))
 }
 
 // expiry is when a session ends if nobody uses it before.
