@@ -172,6 +172,15 @@ release-test: need-demo $(DEV) $(SIMULATOR) ## Install what is in bin/dist in a 
 release: release-tools
 	$(DEV) release publish
 
+# Dependabot does not raise the toolchain: the weekly job fails until `bin/dev toolchain raise` has done so.
+.PHONY: toolchain
+toolchain: $(DEV) ## Check that go.mod names the newest patch release of Go
+	$(DEV) toolchain
+
+.PHONY: vuln
+vuln: $(DEV) bin/govulncheck ## Look for known vulnerabilities in what is called (VULN_REQUIRED=1: fail without the database)
+	$(DEV) vuln
+
 .PHONY: licenses
 licenses: bin/notices ## Check that every license linked in is on the short list
 	bin/notices -targets linux/amd64,darwin/arm64,windows/amd64,freebsd/amd64
@@ -191,6 +200,9 @@ $(ACTIONLINT): tools/actionlint/go.mod tools/actionlint/go.sum
 
 bin/gremlins: tools/gremlins/go.mod tools/gremlins/go.sum
 	cd tools/gremlins && $(TOOL_BUILD) ../../$@ github.com/go-gremlins/gremlins/cmd/gremlins
+
+bin/govulncheck: tools/govulncheck/go.mod tools/govulncheck/go.sum
+	cd tools/govulncheck && $(TOOL_BUILD) ../../$@ golang.org/x/vuln/cmd/govulncheck
 
 .PHONY: release-tools
 release-tools: $(DEV) bin/goreleaser bin/cyclonedx-gomod bin/notices bin/image

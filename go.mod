@@ -2,6 +2,8 @@ module vault-plugin-secrets-workfront
 
 go 1.26.0
 
+toolchain go1.26.11
+
 require (
 	github.com/golang-jwt/jwt/v5 v5.3.1
 	github.com/hashicorp/go-hclog v1.6.3

@@ -27,6 +27,8 @@ const usage = `usage: dev COMMAND
   lint-links             ask for the pages elsewhere that the pages link to
   test-docs [PAGE...]    run the blocks of README.md and docs/ that are marked as runnable, against the simulator
   cover PERCENT          measure the unit tests' coverage, and fail below PERCENT
+  toolchain [raise]      fail unless go.mod names the newest patch release of Go; raise: name it in every module
+  vuln                   look for known vulnerabilities in what is called (GOVULNDB, VULN_REQUIRED)
   release KIND           make a release in bin/dist: KIND is snapshot or publish (IMAGE)
   release-check          build the commit twice and compare (COLD)
   release-test           install what is in bin/dist for this platform in a real Vault, by SHA256SUMS, and use it
@@ -87,6 +89,10 @@ func run(ctx context.Context, args []string) error {
 		return testDocs(ctx, args)
 	case "cover":
 		return cover(ctx, args)
+	case "toolchain":
+		return toolchain(ctx, args)
+	case "vuln":
+		return vuln(ctx)
 	case "release":
 		return release(ctx, args)
 	case "release-check":

@@ -3,6 +3,8 @@ module vault-plugin-secrets-workfront/test/decode
 
 go 1.26
 
+toolchain go1.26.11
+
 require (
 	github.com/external-secrets/external-secrets v0.16.2
 	github.com/hashicorp/hcl/v2 v2.25.0

@@ -2,6 +2,8 @@ module vault-plugin-secrets-workfront/tools/gremlins
 
 go 1.26
 
+toolchain go1.26.11
+
 tool github.com/go-gremlins/gremlins/cmd/gremlins
 
 require (

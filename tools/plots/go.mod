@@ -2,6 +2,8 @@ module vault-plugin-secrets-workfront/tools/plots
 
 go 1.26.0
 
+toolchain go1.26.11
+
 require gonum.org/v1/plot v0.17.0
 
 require (

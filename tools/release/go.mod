@@ -2,6 +2,8 @@ module vault-plugin-secrets-workfront/tools/release
 
 go 1.26.2
 
+toolchain go1.26.11
+
 tool (
 	github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod
 	github.com/goreleaser/goreleaser/v2
