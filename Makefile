@@ -167,10 +167,10 @@ release-test: need-demo $(DEV) $(SIMULATOR) ## Install what is in bin/dist in a 
 	$(DEV) release-test
 	if [[ -n "$${BAO_BIN:-}" ]]; then cd tools/release && go test -tags e2e -count=1 -run TestOpenBao ./image; fi
 
-# On a tag, in the forge's workflow: it signs, and publishes a draft. IMAGE=registry/repository pushes the image.
+# The forge's workflow runs it, and then signs and publishes what it has made.
 .PHONY: release
-release: release-tools
-	$(DEV) release publish
+release: release-tools ## Make the release of the tag that is checked out, in bin/dist, with the Go that go.mod names
+	$(DEV) release tagged
 
 # Dependabot does not raise the toolchain: the weekly job fails until `bin/dev toolchain raise` has done so.
 .PHONY: toolchain

@@ -29,7 +29,7 @@ const usage = `usage: dev COMMAND
   cover PERCENT          measure the unit tests' coverage, and fail below PERCENT
   toolchain [raise]      fail unless go.mod names the newest patch release of Go; raise: name it in every module
   vuln                   look for known vulnerabilities in what is called (GOVULNDB, VULN_REQUIRED)
-  release KIND           make a release in bin/dist: KIND is snapshot or publish (IMAGE)
+  release KIND           make a release in bin/dist: KIND is snapshot, or tagged for the tag that is checked out
   release-check          build the commit twice and compare (COLD)
   release-test           install what is in bin/dist for this platform in a real Vault, by SHA256SUMS, and use it
   download PRODUCT LINE  download the newest official binary (vault 1.19, openbao 2, terraform 1), and print its path

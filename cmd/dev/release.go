@@ -10,13 +10,17 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 )
 
-// The files of a release, below the top directory of what is released.
+// The files of a release, below the top directory of what is released. What uploadDir holds is published: the files
+// that SHA256SUMS lists, and that list.
 const (
 	distDir     = "bin/dist"
 	checksums   = distDir + "/SHA256SUMS"
+	uploadDir   = distDir + "/release"
+	notesText   = distDir + "/release-notes.md"
 	imageLayout = distDir + "/oci"
 	imageDigest = distDir + "/image-digest"
 	noticesFile = "bin/THIRD_PARTY_NOTICES"
@@ -31,8 +35,8 @@ type releaser struct {
 	env   []string // beside our own
 }
 
-// release makes archives, checksums, SBOMs and the image in bin/dist: a snapshot of whatever is there, offline, or a
-// release of a tag, published on the forge. With IMAGE=registry/repository the image is pushed there.
+// release makes archives, checksums, SBOMs and the image in bin/dist: a snapshot of whatever is there, or the release of
+// a tag. Neither needs credentials: the release workflow signs and publishes what was made, after it was tested.
 func release(ctx context.Context, args []string) error {
 	if len(args) != 1 {
 		return errUsage
@@ -45,8 +49,8 @@ func release(ctx context.Context, args []string) error {
 	switch args[0] {
 	case "snapshot":
 		return r.snapshot(ctx)
-	case "publish":
-		return r.publish(ctx)
+	case "tagged":
+		return r.tagged(ctx)
 	}
 	return errUsage
 }
@@ -54,7 +58,7 @@ func release(ctx context.Context, args []string) error {
 // snapshot makes a release that needs no credentials. With SINGLE_TARGET=1 it is one for this platform alone, in a
 // tenth of the time: GoReleaser has no flag for that, so its configuration is cut down.
 func (r releaser) snapshot(ctx context.Context) error {
-	flags := []string{"--snapshot", "--skip=sign"}
+	flags := []string{"--snapshot"}
 	if os.Getenv("SINGLE_TARGET") != "" {
 		config, err := os.ReadFile(filepath.Join(r.dir, ".goreleaser.yaml"))
 		if err != nil {
@@ -79,8 +83,9 @@ func singleTarget(config []byte) []byte {
 	return allArchitectures.ReplaceAll(config, []byte("goarch: ["+runtime.GOARCH+"]"))
 }
 
-// publish makes a release of the tag that is checked out. Its text is its section of CHANGELOG.md.
-func (r releaser) publish(ctx context.Context) error {
+// tagged makes the release of the tag that is checked out, with the Go that go.mod names and no other. Its text is its
+// section of CHANGELOG.md.
+func (r releaser) tagged(ctx context.Context) error {
 	b, err := describe(ctx, r.dir)
 	if err != nil {
 		return err
@@ -89,19 +94,74 @@ func (r releaser) publish(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	notes, err := releaseNotes(string(changelog), b.version)
+	builtWith, err := r.goVersion(ctx)
 	if err != nil {
 		return err
 	}
-	const file = "bin/release-notes.md"
-	if err := os.WriteFile(filepath.Join(r.dir, file), []byte(notes), 0o600); err != nil {
+	named, err := namedToolchain(r.dir)
+	if err != nil {
 		return err
 	}
-	return r.run(ctx, "--release-notes="+file)
+	if builtWith != "go"+named {
+		return fmt.Errorf("a release is built with go%s, which go.mod names; this is %s", named, builtWith)
+	}
+	notes, err := releaseNotes(string(changelog), b.version, builtWith)
+	if err != nil {
+		return err
+	}
+	if err := r.run(ctx, "--skip=publish"); err != nil {
+		return err
+	}
+	if err := r.collect(); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(r.dir, notesText), []byte(notes), 0o600)
 }
 
-// releaseNotes is the section of a changelog about a version (https://keepachangelog.com/en/1.1.0/).
-func releaseNotes(changelog, version string) (string, error) {
+// collect copies the files that SHA256SUMS lists to uploadDir, under the names that it gives them, and the list itself.
+func (r releaser) collect() error {
+	content, err := os.ReadFile(filepath.Join(r.dir, checksums))
+	if err != nil {
+		return err
+	}
+	artifacts, err := r.artifacts()
+	if err != nil {
+		return err
+	}
+	to := filepath.Join(r.dir, uploadDir)
+	if err := os.MkdirAll(to, 0o700); err != nil {
+		return err
+	}
+	for name, sum := range parseSums(string(content)) {
+		i := slices.IndexFunc(artifacts, func(a artifact) bool { return a.Name == name })
+		if i < 0 {
+			return fmt.Errorf("artifacts.json does not list %s, which SHA256SUMS does", name)
+		}
+		if err := copyFile(filepath.Join(r.dir, artifacts[i].Path), filepath.Join(to, name), 0o600); err != nil {
+			return err
+		}
+		if got, err := sha256Of(filepath.Join(to, name)); err != nil || got != sum {
+			return fmt.Errorf("%s has checksum %s, SHA256SUMS says %s (%w)", name, got, sum, err)
+		}
+	}
+	return os.WriteFile(filepath.Join(to, filepath.Base(checksums)), content, 0o600)
+}
+
+// goVersion is that of the Go that builds in the work tree: not always the one on the PATH, because that one may switch
+// to another, by GOTOOLCHAIN and go.mod.
+func (r releaser) goVersion(ctx context.Context) (string, error) {
+	cmd := exec.CommandContext(ctx, "go", "env", "GOVERSION")
+	cmd.Dir = r.dir
+	version, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("go env: %w", err)
+	}
+	return strings.TrimSpace(string(version)), nil
+}
+
+// releaseNotes is the section of a changelog about a version (https://keepachangelog.com/en/1.1.0/), and the Go that
+// built it.
+func releaseNotes(changelog, version, builtWith string) (string, error) {
 	var notes strings.Builder
 	found := false
 	for line := range strings.Lines(changelog) {
@@ -120,7 +180,7 @@ func releaseNotes(changelog, version string) (string, error) {
 	if text == "" {
 		return "", fmt.Errorf("CHANGELOG.md has no section [%s]", strings.TrimPrefix(version, "v"))
 	}
-	return text + "\n", nil
+	return text + "\n\nBuilt with " + builtWith + ".\n", nil
 }
 
 // run makes the release. The flags are GoReleaser's.
@@ -129,6 +189,11 @@ func (r releaser) run(ctx context.Context, flags ...string) error {
 	if err != nil {
 		return err
 	}
+	builtWith, err := r.goVersion(ctx)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%s, built with %s\n", b.version, builtWith)
 	if err := r.tool(ctx, "notices", "-o", noticesFile, "-targets", releasedFor); err != nil {
 		return err
 	}
@@ -170,8 +235,8 @@ type artifact struct {
 	} `json:"extra"`
 }
 
-// binaries are the bare binaries of a release, by platform.
-func (r releaser) binaries(id string) (map[string]artifact, error) {
+// artifacts are all files that GoReleaser has made.
+func (r releaser) artifacts() ([]artifact, error) {
 	content, err := os.ReadFile(filepath.Join(r.dir, distDir, "artifacts.json"))
 	if err != nil {
 		return nil, err
@@ -179,6 +244,15 @@ func (r releaser) binaries(id string) (map[string]artifact, error) {
 	var all []artifact
 	if err := json.Unmarshal(content, &all); err != nil {
 		return nil, fmt.Errorf("artifacts.json: %w", err)
+	}
+	return all, nil
+}
+
+// binaries are the bare binaries of a release, by platform.
+func (r releaser) binaries(id string) (map[string]artifact, error) {
+	all, err := r.artifacts()
+	if err != nil {
+		return nil, err
 	}
 	found := map[string]artifact{}
 	for _, a := range all {
@@ -213,9 +287,6 @@ func (r releaser) image(ctx context.Context, b build) error {
 		if found {
 			args = append(args, "-binary", platform+"="+binary.Path)
 		}
-	}
-	if repository := os.Getenv("IMAGE"); repository != "" {
-		args = append(args, "-push", repository+":"+strings.ReplaceAll(b.version, "+", "-"))
 	}
 	digest, err := r.command(ctx, "image", args...).Output()
 	if err != nil {

@@ -60,10 +60,73 @@ func TestReleaseNotes(t *testing.T) {
 	const changelog = "# Changelog\n\n## [Unreleased]\n\n- later\n\n" +
 		"## [0.2.0] - 2027-01-02\n\n### Added\n\n- this\n\n## [0.1.0]\n\n- before\n"
 	for version, want := range map[string]string{
-		"v0.2.0": "### Added\n\n- this\n", "v0.1.0": "- before\n", "v0.2.0+dirty": "", "v0.2": "", "v0.3.0": "",
+		"v0.2.0":       "### Added\n\n- this\n\nBuilt with go1.26.3.\n",
+		"v0.1.0":       "- before\n\nBuilt with go1.26.3.\n",
+		"v0.2.0+dirty": "", "v0.2": "", "v0.3.0": "",
 	} {
-		if got, err := releaseNotes(changelog, version); got != want || (err == nil) != (want != "") {
+		if got, err := releaseNotes(changelog, version, "go1.26.3"); got != want || (err == nil) != (want != "") {
 			t.Errorf("%s: got %q, error %v, want %q", version, got, err, want)
 		}
+	}
+}
+
+// A release is built with the Go that go.mod names, even if the machine has another one.
+func TestReleaseWithAnotherGo(t *testing.T) {
+	t.Chdir(t.TempDir())
+	t.Setenv("GOTOOLCHAIN", "local")
+	for name, content := range map[string]string{
+		"go.mod": "module m\n\ngo 1.26.0\n\ntoolchain go1.26.99\n", "CHANGELOG.md": "## [0.1.0-dev]\n\n- this\n",
+	} {
+		if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := (releaser{dir: "."}).tagged(t.Context()); err == nil || !strings.Contains(err.Error(), "with go1.26.99") {
+		t.Errorf("got error %v, want one that names the Go to build with", err)
+	}
+}
+
+// What is published has the names and the checksums of SHA256SUMS, whatever it is called where it was built.
+func TestCollectRelease(t *testing.T) {
+	sum := func(text string) string {
+		sum := sha256.Sum256([]byte(text))
+		return hex.EncodeToString(sum[:])
+	}
+	for _, tt := range []struct{ name, sums, wantErr string }{
+		{"all", sum("the binary") + "  p_1_linux_amd64\n" + sum("an SBOM") + "  p.cdx.json\n", ""},
+		{"a changed file", sum("another binary") + "  p_1_linux_amd64\n", "p_1_linux_amd64 has checksum"},
+		{"a file that was not made", sum("the binary") + "  p_1_linux_arm64\n", "does not list p_1_linux_arm64"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Chdir(t.TempDir())
+			for name, content := range map[string]string{
+				"plugin_linux_amd64_v1/p": "the binary", "p.cdx.json": "an SBOM", "config.yaml": "not published", "SHA256SUMS": tt.sums,
+				"artifacts.json": `[{"name":"p","path":"bin/dist/plugin_linux_amd64_v1/q","type":"Binary"},` +
+					`{"name":"p_1_linux_amd64","path":"bin/dist/plugin_linux_amd64_v1/p","type":"Binary"},` +
+					`{"name":"p.cdx.json","path":"bin/dist/p.cdx.json","type":"SBOM"}]`,
+			} {
+				file := filepath.Join(distDir, name)
+				if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			err := (releaser{dir: "."}).collect()
+			if (err == nil) != (tt.wantErr == "") || err != nil && !strings.Contains(err.Error(), tt.wantErr) {
+				t.Fatalf("got error %v, want %q", err, tt.wantErr)
+			}
+			if tt.wantErr != "" {
+				return
+			}
+			files, err := os.ReadDir(uploadDir)
+			if err != nil || len(files) != 3 {
+				t.Errorf("got %v, error %v; want the two files and the list", files, err)
+			}
+			if got, err := os.ReadFile(filepath.Join(uploadDir, "p_1_linux_amd64")); string(got) != "the binary" {
+				t.Errorf("got %q, error %v", got, err)
+			}
+		})
 	}
 }

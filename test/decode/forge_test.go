@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -17,7 +18,11 @@ const top = "../.."
 
 // forgeJob is what the tests look at of a job.
 type forgeJob struct {
-	Steps []struct {
+	Needs       any               `json:"needs"` // a name, or several
+	Environment string            `json:"environment"`
+	Permissions map[string]string `json:"permissions"`
+	Steps       []struct {
+		ID   string         `json:"id"`
 		Uses string         `json:"uses"`
 		With map[string]any `json:"with"`
 		Run  string         `json:"run"`
@@ -77,6 +82,119 @@ func TestWeeklyChecks(t *testing.T) {
 		if !slices.ContainsFunc(slices.Collect(maps.Values(jobs)), func(j forgeJob) bool { return j.runs(command) }) {
 			t.Errorf("no weekly job runs %s", command)
 		}
+	}
+}
+
+// A release is tested before anything of it is signed or published; that takes a person's approval, and each job that
+// does a part of it may do that part alone.
+func TestReleaseWorkflow(t *testing.T) {
+	jobs := forgeJobs(t, "release.yml")
+	writes := func(j forgeJob) (scopes []string) {
+		for scope, access := range j.Permissions {
+			if access == "write" {
+				scopes = append(scopes, scope)
+			}
+		}
+		return scopes
+	}
+	// before are the jobs that have succeeded when a job starts.
+	var before func(name string) map[string]bool
+	before = func(name string) map[string]bool {
+		done := map[string]bool{}
+		for _, need := range needs(jobs[name].Needs) {
+			if _, known := jobs[need]; !known {
+				t.Errorf("%s needs %s, which does not exist", name, need)
+			}
+			done[need] = true
+			maps.Copy(done, before(need))
+		}
+		return done
+	}
+	var tested, used string
+	for name, job := range jobs {
+		switch {
+		case job.runs(".ci/run"):
+			tested = name
+		case job.runs("make release-test"):
+			used = name
+		}
+		if job.Permissions == nil {
+			t.Errorf("%s does not say its permissions", name)
+		}
+		scopes := writes(job)
+		if job.runs("make ") && !job.runs("make bin/image") && len(scopes) > 0 {
+			t.Errorf("%s builds, and may write %q", name, scopes)
+		}
+		if slices.Contains(scopes, "contents") && len(scopes) > 1 {
+			t.Errorf("%s may write %q: the draft of the release needs contents alone", name, scopes)
+		}
+	}
+	if tested == "" || used == "" {
+		t.Fatal("no job runs the tests, or none uses what was built")
+	}
+	published := 0
+	for name, job := range jobs {
+		if len(writes(job)) == 0 {
+			continue
+		}
+		published++
+		done := before(name)
+		if !done[tested] || !done[used] {
+			t.Errorf("%s may write %q, and starts after %v; want after %s and %s", name, writes(job), done, tested, used)
+		}
+		approved := job.Environment != ""
+		for need := range done {
+			approved = approved || jobs[need].Environment != ""
+		}
+		if !approved {
+			t.Errorf("%s may write %q without an environment, in which a person approves it", name, writes(job))
+		}
+	}
+	if published == 0 {
+		t.Error("no job publishes")
+	}
+}
+
+func needs(value any) (names []string) {
+	switch value := value.(type) {
+	case string:
+		return []string{value}
+	case []any:
+		for _, name := range value {
+			names = append(names, name.(string))
+		}
+	}
+	return names
+}
+
+// The names of images are in lower case, whatever the repository is called.
+func TestReleasedImageName(t *testing.T) {
+	var script string
+	for _, step := range forgeJobs(t, "release.yml")["build"].Steps {
+		if step.ID == "made" {
+			script = step.Run
+		}
+	}
+	dir := t.TempDir()
+	output := filepath.Join(dir, "output")
+	for name, content := range map[string]string{"release/SHA256SUMS": "", "image-digest": "sha256:0\n"} {
+		file := filepath.Join(dir, "bin", "dist", name)
+		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.CommandContext(t.Context(), "bash", "-e", "-o", "pipefail", "-c", script)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GITHUB_OUTPUT="+output, "GITHUB_REPOSITORY=Acme-Corp/Workfront.Plugin")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	got, err := os.ReadFile(output)
+	if err != nil || !strings.Contains(string(got), "image=ghcr.io/acme-corp/workfront.plugin\n") {
+		t.Errorf("got %q, error %v", got, err)
 	}
 }
 

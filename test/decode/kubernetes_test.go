@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -124,6 +125,9 @@ func TestHelmValues(t *testing.T) {
 			container, directory := v.Server.ExtraInitContainers[0], v.Server.VolumeMounts[0].MountPath
 			if !strings.Contains(v.Server.HA.Raft.Config, `plugin_directory = "`+directory+`"`) {
 				t.Errorf("plugin_directory is not the mounted %s", directory)
+			}
+			if !regexp.MustCompile(`:[0-9.]+@sha256:[0-9a-f]{64}$`).MatchString(container.Image) {
+				t.Errorf("the image is %q, want it pinned by version and digest", container.Image)
 			}
 			volumes := map[string]bool{}
 			for _, volume := range v.Server.Volumes {

@@ -28,6 +28,11 @@ type platformImage struct {
 	v1.Image
 }
 
+// user is what the plugin runs as in a container: not root. It is a number, because Kubernetes' runAsNonRoot does not
+// believe a name. Vault's container runtime gives the process a group of Vault's, which the directory of the plugin's
+// socket belongs to (docs/install-special.md).
+const user = "65532:65532"
+
 // image is one for a platform, that runs the first of its files.
 func (b builder) image(platform v1.Platform, files []file) (v1.Image, error) {
 	archive, err := b.tar(files)
@@ -54,7 +59,7 @@ func (b builder) image(platform v1.Platform, files []file) (v1.Image, error) {
 	config = config.DeepCopy()
 	config.OS, config.Architecture, config.Variant = platform.OS, platform.Architecture, platform.Variant
 	config.Created = v1.Time{Time: b.created}
-	config.Config = v1.Config{Entrypoint: []string{"/" + files[0].name()}, Labels: b.annotations}
+	config.Config = v1.Config{Entrypoint: []string{"/" + files[0].name()}, Labels: b.annotations, User: user}
 	if image, err = mutate.ConfigFile(image, config); err != nil {
 		return nil, fmt.Errorf("configure image: %w", err)
 	}

@@ -2,11 +2,15 @@ package main
 
 import (
 	"archive/tar"
+	"bytes"
 	"errors"
 	"io"
+	"log"
 	"net/http/httptest"
 	"os"
+	"path"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -45,18 +49,34 @@ func testIndex(t *testing.T, b builder, contents map[string]string) v1.ImageInde
 // What a server does with the image: it asks a registry for that of its platform, and takes the binary that the
 // entrypoint names, from the root (OpenBao, internal/helper/pluginutil/oci).
 func TestImageFromRegistry(t *testing.T) {
-	server := httptest.NewServer(registry.New())
+	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
 	defer server.Close()
 	contents := map[string]string{"linux/amd64": "the one", "linux/arm64": "the other"}
-	b := builder{
-		created:     time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
-		annotations: map[string]string{"org.opencontainers.image.version": "v1.2.3"},
+	dir := t.TempDir()
+	args := []string{
+		"-o", filepath.Join(dir, "oci"), "-created", "2026-01-02T03:04:05Z", "-annotation", "org.opencontainers.image.version=v1.2.3",
 	}
-	ref, err := name.ParseReference(strings.TrimPrefix(server.URL, "http://")+"/plugin:v1.2.3", name.Insecure)
-	if err != nil {
+	for platform, content := range contents {
+		file := filepath.Join(dir, path.Base(platform))
+		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		args = append(args, "-binary", platform+"="+file)
+	}
+	var assembled, pushed bytes.Buffer
+	if err := run(t.Context(), args, &assembled); err != nil {
 		t.Fatal(err)
 	}
-	if err := remote.WriteIndex(ref, testIndex(t, b, contents), remote.WithContext(t.Context())); err != nil {
+	repository := strings.TrimPrefix(server.URL, "http://") + "/plugin"
+	push := []string{"-from", filepath.Join(dir, "oci"), "-insecure", "-push", repository + ":v1.2.3"}
+	if err := run(t.Context(), push, &pushed); err != nil {
+		t.Fatal(err)
+	}
+	if assembled.String() != pushed.String() {
+		t.Errorf("%q was assembled, and %q pushed", assembled.String(), pushed.String())
+	}
+	ref, err := name.ParseReference(repository+"@"+strings.TrimSpace(assembled.String()), name.Insecure)
+	if err != nil {
 		t.Fatal(err)
 	}
 	for text, want := range contents {
@@ -82,6 +102,28 @@ func TestImageFromRegistry(t *testing.T) {
 		}
 		if got, mode := extract(t, image, pluginName); got != want || mode != 0o755 {
 			t.Errorf("%s: got %q with mode %o, want %q, 755", text, got, mode, want)
+		}
+		if user := config.Config.User; !regexp.MustCompile(`^[1-9][0-9]*:[1-9][0-9]*$`).MatchString(user) {
+			t.Errorf("%s: it runs as %q, want numbers of a user and a group that are not root's", text, user)
+		}
+	}
+}
+
+// A command line that mixes both uses does neither.
+func TestCommandLine(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "oci")
+	for _, args := range [][]string{
+		nil,
+		{"-push", "registry.example.com/plugin:v1.2.3"},
+		{"-o", out},
+		{"-from", out, "-o", out},
+		{"-binary", "linux/amd64=main.go", "-created", "2026-01-02T03:04:05Z", "-o", out, "-push", "registry.example.com/plugin:v1.2.3"},
+	} {
+		if err := run(t.Context(), args, io.Discard); err == nil || !strings.Contains(err.Error(), "are required") {
+			t.Errorf("%q: got error %v, want one that says what is required", args, err)
+		}
+		if _, err := os.Stat(out); err == nil {
+			t.Errorf("%q: a layout was written", args)
 		}
 	}
 }
