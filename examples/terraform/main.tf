@@ -70,11 +70,12 @@ resource "vault_generic_endpoint" "role" {
   depends_on = [vault_generic_endpoint.config, vault_generic_endpoint.key]
 }
 
-# One policy for each role. Whoever has it can read tokens of that role, and renew and revoke leases whose IDs it knows.
+# One policy for each role. Its holder can read tokens of that role, and renew and revoke leases whose IDs they know. A
+# role's name holds no slash, so no other mount and role give the same name. It exists while the role does.
 resource "vault_policy" "reader" {
   for_each = var.roles
 
-  name   = "${replace(var.path, "/", "-")}-${each.key}"
+  name   = lower("${var.path}/${each.key}")
   policy = <<-EOT
     path "${var.path}/token/${each.key}" {
       capabilities = ["read"]
@@ -88,4 +89,6 @@ resource "vault_policy" "reader" {
       capabilities = ["update"]
     }
   EOT
+
+  depends_on = [vault_generic_endpoint.role]
 }

@@ -1,5 +1,6 @@
 # Vault stores what it is given in one form, and answers in that form. A value in another form would differ from it in
-# every plan, so the checks below take that form alone.
+# every plan, so the checks below take that form alone. Names get into paths, and into the policies' HCL: the checks
+# take what the plugin does, which needs no quoting in either.
 
 variable "path" {
   description = "Path of the mount."
@@ -8,8 +9,8 @@ variable "path" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^[^/].*[^/]$", var.path))
-    error_message = "path must not begin or end with a slash."
+    condition     = can(regex("^[a-z0-9_-]+(/[a-z0-9_-]+)*$", var.path))
+    error_message = "path must consist of lower-case letters, digits, _ and -, with single slashes inside."
   }
 }
 
@@ -87,8 +88,8 @@ variable "key" {
   nullable    = false
 
   validation {
-    condition     = var.key != ""
-    error_message = "key must not be empty."
+    condition     = length(var.key) <= 63 && can(regex("^[A-Za-z0-9_-]+([.@][A-Za-z0-9_-]+)*$", var.key))
+    error_message = "key must consist of letters, digits, _ and -, with single dots and @ inside, 63 characters at most."
   }
 }
 
@@ -97,6 +98,13 @@ variable "keys" {
   type        = set(string)
   default     = []
   nullable    = false
+
+  validation {
+    condition = alltrue([
+      for name in var.keys : length(name) <= 63 && can(regex("^[A-Za-z0-9_-]+([.@][A-Za-z0-9_-]+)*$", name))
+    ])
+    error_message = "keys must consist of letters, digits, _ and -, with single dots and @ inside, 63 characters at most."
+  }
 }
 
 variable "ttl" {
@@ -177,5 +185,20 @@ variable "roles" {
   validation {
     condition     = alltrue([for role in values(var.roles) : !strcontains(role.user_id, "/")])
     error_message = "user_id of a role must be the ID alone, not the URL of the user's page."
+  }
+
+  # They get into paths, and unquoted into the HCL of policies.
+  validation {
+    condition = alltrue([
+      for name in concat(keys(var.roles), compact([for role in values(var.roles) : role.key])) :
+      length(name) <= 63 && can(regex("^[A-Za-z0-9_-]+([.@][A-Za-z0-9_-]+)*$", name))
+    ])
+    error_message = "roles and their keys must be named with letters, digits, _ and -, with single dots and @ inside, 63 characters at most."
+  }
+
+  # Vault lower-cases the names of policies: Reports and reports would share one, that of the role written last.
+  validation {
+    condition     = length(distinct([for name in keys(var.roles) : lower(name)])) == length(keys(var.roles))
+    error_message = "roles must differ by more than upper and lower case, because the names of their policies do not."
   }
 }

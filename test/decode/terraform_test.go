@@ -20,7 +20,7 @@ var resourceArguments = map[string][]string{
 	"vault_generic_endpoint": {
 		"count", "for_each", "depends_on", "path", "data_json", "disable_read", "disable_delete", "ignore_absent_fields", "write_fields",
 	},
-	"vault_policy": {"for_each", "name", "policy"},
+	"vault_policy": {"for_each", "depends_on", "name", "policy"},
 }
 
 func TestTerraformModule(t *testing.T) {

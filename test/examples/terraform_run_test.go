@@ -66,7 +66,7 @@ func (s *stack) create(t *testing.T) {
 
 // use reads a token with the module's policy for one role, and not for another.
 func (s *stack) use(t *testing.T) {
-	client, err := s.rig.NewClient(s.rig.token(t, "workfront-reports"))
+	client, err := s.rig.NewClient(s.rig.token(t, "workfront/reports"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +108,7 @@ func (s *stack) change(t *testing.T) {
 	if got := s.list(t, "workfront/roles"); !slices.Equal(got, []string{"ops@example.com", "reports"}) {
 		t.Errorf("the roles are %q", got)
 	}
-	if got, err := s.rig.Root.Sys().ListPolicies(); err != nil || slices.Contains(got, "workfront-sync") {
+	if got, err := s.rig.Root.Sys().ListPolicies(); err != nil || slices.Contains(got, "workfront/sync") {
 		t.Errorf("the policies are %q, error %v; that of a removed role should be gone", got, err)
 	}
 	s.edit(t, `user_id       = "`+s.rig.workfront.User.ID+`"`, `ttl = null`) // the default; and user_id is reset
@@ -209,7 +209,12 @@ func (s *stack) refuse(t *testing.T) {
 		{s.rig.workfront.URL(), "https://acme.my.workfront.com:443", "base_url must be https://"},
 		{`file("ca.pem")`, `file("key.pem")`, "ca_cert must hold certificates alone"},
 		{`file("ca.pem")`, `"ca.pem"`, "ca_cert must hold certificates alone"},
-		{`key = "next"`, `key = ""`, "key must not be empty"},
+		{`key = "next"`, `key = ""`, "key must consist of letters"},
+		{`key = "next"`, `key = "a..b"`, "key must consist of letters"},
+		{line, line + "\n  keys = [\"a/b\"]", "keys must consist of letters"},
+		{line, line + "\n  path = \"Teams\"", "path must consist of lower-case letters"},
+		{"    reports = {", "    Reports = {}\n    reports = {", "roles must differ by more than upper and lower case"},
+		{"    reports = {", "    \"reports\\\" {}\" = {}\n    reports = {", "roles and their keys must be named with letters"},
 		{"ttl = 900", "ttl = 1.5", "must be whole numbers of seconds"},
 		{`key = "ops"`, `user_id = "/user/1"`, "user_id of a role must be the ID alone"},
 	} {
@@ -259,7 +264,7 @@ func (s *stack) destroy(t *testing.T) {
 		t.Errorf("the mounts are %v, error %v", mounts, err)
 	}
 	policies, err := s.rig.Root.Sys().ListPolicies()
-	if left := slices.ContainsFunc(policies, func(name string) bool { return strings.HasPrefix(name, "workfront-") }); err != nil || left {
+	if left := slices.ContainsFunc(policies, func(name string) bool { return strings.HasPrefix(name, "workfront/") }); err != nil || left {
 		t.Errorf("the policies are %q, error %v", policies, err)
 	}
 	if strings.Contains(s.state(t), s.secret) {
