@@ -59,7 +59,7 @@ func (s *Store) KeyWarnings(ctx context.Context, storage logical.Storage, mount 
 // Expiries returns when the certificate of each key expires, by the name of the key. A key that cannot be read is left out.
 // It lists the keys, and reads those that memory knows nothing of. The map is not to be changed.
 func (s *Store) Expiries(ctx context.Context, storage logical.Storage) (map[string]time.Time, error) {
-	known, generation := s.kept.knownExpiries()
+	known, reading := s.kept.knownExpiries(s.now())
 	names, err := s.Keys(ctx, storage)
 	if err != nil {
 		return nil, err
@@ -80,7 +80,7 @@ func (s *Store) Expiries(ctx context.Context, storage logical.Storage) (map[stri
 			expiries[name] = key.Certificate.NotAfter
 		}
 	}
-	s.kept.keepExpiries(expiries, generation, s.now())
+	s.kept.keepExpiries(expiries, reading)
 	return expiries, nil
 }
 

@@ -22,9 +22,9 @@ type Resolved struct {
 }
 
 // Resolve returns the settings of a role, or those of the mount if role is empty, and keeps them until something is
-// written. What is missing for a token is an *InputError that names the command to run.
+// written, for a minute at most. What is missing for a token is an *InputError that names the command to run.
 func (s *Store) Resolve(ctx context.Context, storage logical.Storage, mount Mount, role string) (*Resolved, error) {
-	kept, generation := s.kept.get(role)
+	kept, reading := s.kept.get(role, s.now())
 	if kept != nil {
 		return kept, nil
 	}
@@ -36,7 +36,7 @@ func (s *Store) Resolve(ctx context.Context, storage logical.Storage, mount Moun
 	if err != nil {
 		return nil, err
 	}
-	s.kept.keep(role, r, generation, s.now())
+	s.kept.keep(role, r, reading)
 	return r, nil
 }
 

@@ -88,18 +88,20 @@ func (s *Store) Invalidate(key string) {
 // distrust is for how long after a write that failed nothing is kept: storage may carry it out later.
 const distrust = time.Minute
 
-// write carries out one write of settings, and drops what memory keeps of them, whatever comes of it. The caller
-// holds admin. A write that has begun is not cut off with its client, so that what is stored is known when memory is
+// write carries out one write of settings. Memory keeps nothing of them while it is under way, and begins anew after it, whatever
+// comes of it. The caller holds admin. A write that has begun is not cut off with its client, so that what is stored is known when memory is
 // dropped.
 func (s *Store) write(ctx context.Context, do func(ctx context.Context) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	var notBefore time.Time
+	s.kept.beginWrite()
+	defer func() { s.kept.endWrite(notBefore) }()
 	err := do(context.WithoutCancel(ctx))
 	if err != nil {
-		s.kept.keepNothing(s.now().Add(distrust))
+		notBefore = s.now().Add(distrust)
 	}
-	s.kept.drop()
 	return err
 }
 

@@ -9,10 +9,10 @@ import (
 	"vault-plugin-secrets-workfront/internal/session"
 )
 
-// Trust returns what config trusts, and keeps it until something is written; nil if the mount has no config, or one that cannot
-// be read: a session must not depend on that to be logged out. The error is a failure of storage.
+// Trust returns what config trusts, and keeps it until something is written, for a minute at most. It is nil if the mount has no
+// config, or one that cannot be read: a session must not depend on that to be logged out. The error is a failure of storage.
 func (s *Store) Trust(ctx context.Context, storage logical.Storage) (*session.Trust, error) {
-	kept, generation := s.kept.trusted()
+	kept, reading := s.kept.trusted(s.now())
 	if kept != nil {
 		return kept, nil
 	}
@@ -27,6 +27,6 @@ func (s *Store) Trust(ctx context.Context, storage logical.Storage) (*session.Tr
 	t := &session.Trust{
 		BaseURL: c.BaseURL, CACert: c.CACert, SecretID: c.SecretID, APIVersion: c.WithDefaults().APIVersion,
 	}
-	s.kept.keepTrust(t, generation, s.now())
+	s.kept.keepTrust(t, reading)
 	return t, nil
 }
