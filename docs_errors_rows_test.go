@@ -283,6 +283,10 @@ func tokenErrors() []errorRow {
 		{sends(opRead, "token/reports", nil), "A typo, or the role was deleted."},
 		{sends(opRead, "token", map[string]any{"ttl": "0"}), "Leave `ttl` out for the configured TTL."},
 		{
+			after(func(m *mount, _ *standIn) { m.system.DefaultLeaseTTLVal = 0 }, token),
+			"A call from the plugin to Vault failed. Read again, or set `ttl`.",
+		},
+		{
 			after(func(m *mount, _ *standIn) { m.write("config", map[string]any{"customer_id": workfronttest.NewID()}) }, token),
 			"Run `check`, and compare each. Most often: Client ID in place of Customer ID, or the " +
 				"administrator added the certificate and not that user. Or the certificate was deleted, or " +

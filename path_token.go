@@ -108,6 +108,9 @@ func (b *backend) issueToken(ctx context.Context, req *logical.Request, d *frame
 	if err != nil {
 		return nil, fmt.Errorf("calculate ttl: %w", err)
 	}
+	if ttl < time.Second { // the SDK's client answers 0 if its call to Vault has failed
+		return nil, errors.New("calculate ttl: Vault did not state the mount's default lease TTL; try again")
+	}
 	lease, err := b.broker.Issue(ctx, req.Storage, s.Source)
 	if err != nil {
 		return nil, explainRefusal(err, s, req.MountPoint)

@@ -62,8 +62,12 @@ func (b *backend) renewSession(ctx context.Context, req *logical.Request, _ *fra
 	if record == nil || record.State != ledger.StateActive {
 		return nil, settings.BadInput("cannot renew lease: its Workfront session has ended; read a new token")
 	}
+	renewed := req.Secret
 	left := record.ExpiresAt.Sub(b.now())
-	if left < session.MinLifetime {
+	// How long the lease may last from its issue, which the clock may put after the session's expiry: a MaxTTL of 0 or less would
+	// stand for the mount's.
+	untilEnd := (record.ExpiresAt.Sub(renewed.IssueTime) - time.Second).Truncate(time.Second)
+	if left < session.MinLifetime || untilEnd < time.Second {
 		return nil, settings.BadInput("cannot renew lease: its Workfront session expires at %s and cannot be extended; read a new token",
 			record.ExpiresAt.UTC().Format(time.RFC3339))
 	}
@@ -77,9 +81,7 @@ func (b *backend) renewSession(ctx context.Context, req *logical.Request, _ *fra
 	}
 	// The increment that the client asks for is applied by Vault, which lets it override TTL, up to MaxTTL counted
 	// from the issue of the lease. And Vault keeps the secret that is returned, so it has to be the request's own.
-	renewed := req.Secret
-	renewed.TTL = min(ttl, left.Truncate(time.Second)-time.Second)
-	untilEnd := record.ExpiresAt.Sub(renewed.IssueTime).Truncate(time.Second) - time.Second
+	renewed.TTL = min(ttl, left.Truncate(time.Second)-time.Second, untilEnd)
 	if renewed.MaxTTL <= 0 || renewed.MaxTTL > untilEnd {
 		renewed.MaxTTL = untilEnd
 	}

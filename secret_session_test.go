@@ -47,6 +47,59 @@ func TestRenew(t *testing.T) {
 	}
 }
 
+// Vault's clock may put the issue of a lease close to its session's expiry, or behind it. A TTL or a MaxTTL of 0 or less would stand
+// for the mount's.
+func TestRenewByAClockThatIsAhead(t *testing.T) {
+	for _, tt := range []struct {
+		left    time.Duration // of the session, when the lease was issued
+		max     time.Duration // 0: refused
+		ofMount time.Duration // max_ttl of the lease until now; 0: the mount's
+	}{
+		{left: 10 * time.Second, max: 9 * time.Second},
+		{left: 3*time.Second - time.Nanosecond, max: time.Second},
+		{left: 2 * time.Second, max: time.Second},
+		{left: 2*time.Second - time.Nanosecond},
+		{left: time.Second},
+		{left: 0},
+		{left: -time.Nanosecond},
+		{left: -10 * time.Minute},
+		{left: -10 * time.Minute, ofMount: time.Minute},
+	} {
+		t.Run(tt.left.String(), func(t *testing.T) {
+			m, _ := ready(t, map[string]any{settings.FieldTTL: "5m"})
+			l := m.readToken(nil)
+			l.secret.IssueTime = m.clock.Now().Add(30*time.Minute - tt.left)
+			l.secret.MaxTTL = tt.ofMount
+			resp, err := l.request(logical.RenewOperation)
+			if tt.max == 0 {
+				if err == nil {
+					t.Errorf("got %v with MaxTTL %s, want an error", resp, resp.Secret.MaxTTL)
+				}
+				return
+			}
+			if err != nil || resp.IsError() {
+				t.Fatalf("renew: %v, %v", resp, err)
+			}
+			if s := resp.Secret; s.MaxTTL != tt.max || s.TTL < time.Second || s.TTL > s.MaxTTL {
+				t.Errorf("got TTL %s and MaxTTL %s, want MaxTTL %s, and a TTL from 1s up to it", s.TTL, s.MaxTTL, tt.max)
+			}
+		})
+	}
+}
+
+// The SDK's client answers 0 if its call to Vault has failed: a lease with that as its TTL could not be renewed, ever.
+func TestTokenWithoutTheMountsDefaultTTL(t *testing.T) {
+	m, w := ready(t, nil)
+	m.system.DefaultLeaseTTLVal = 0
+	if resp, err := m.request(logical.ReadOperation, "token", nil); err == nil {
+		t.Errorf("got %v, want an error", resp)
+	}
+	if got := w.Stats().Exchanges; got != 0 {
+		t.Errorf("exchanges: got %d, want none", got)
+	}
+	m.readToken(map[string]any{settings.FieldTTL: "1m"}) // needs no default
+}
+
 func TestRenewKeepsTheCap(t *testing.T) {
 	m, _ := ready(t, map[string]any{settings.FieldTTL: "5m", settings.FieldMaxTTL: "12m"})
 	l := m.readToken(nil)
