@@ -41,6 +41,8 @@ type Session struct {
 	UserID    string    `json:"user_id"`
 	IssuedAt  time.Time `json:"issued_at"`
 	ExpiresAt time.Time `json:"expires_at"`
+	// Lifetime is what was last stated or assumed of the session's lifetime, from the exchange that returned it.
+	Lifetime time.Duration `json:"lifetime"`
 	// Stated tells whether Workfront stated when the session expires, or it was assumed.
 	Stated bool  `json:"stated"`
 	State  State `json:"state"`
@@ -52,10 +54,12 @@ type Session struct {
 	PendingSince time.Time `json:"parked_at,omitzero"`
 }
 
-// NewSession returns s in the form that this build stores.
+// NewSession returns s in the form that this build stores. Its times are times of the wall clock: the monotonic one stands
+// still while the machine is suspended, and the session goes on to expire.
 func NewSession(s Session) *Session {
 	s.Version = version
 	s.State = StateActive
+	s.IssuedAt, s.ExpiresAt = s.IssuedAt.Round(0), s.ExpiresAt.Round(0)
 	return &s
 }
 
@@ -78,6 +82,10 @@ func (s *Session) ID() string {
 
 // Left returns how much of the session's lifetime remains.
 func (s *Session) Left(now time.Time) time.Duration { return s.ExpiresAt.Sub(now) }
+
+// InLastQuarter reports whether a quarter of the session's lifetime is left, or less. A session that Workfront returned again
+// and extended is not in it any more.
+func (s *Session) InLastQuarter(now time.Time) bool { return s.Left(now) <= s.Lifetime/4 }
 
 // Expired tells whether the session's lifetime is over. If that was assumed, the session may yet be alive.
 func (s *Session) Expired(now time.Time) bool { return !now.Before(s.ExpiresAt) }

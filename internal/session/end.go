@@ -81,7 +81,7 @@ func (b *Broker) pending(s *ledger.Session) *ledger.Session {
 	p := *s
 	p.Lease = ledger.LeaseID{}
 	if s.State != ledger.StateLogoutPending {
-		p.State, p.PendingSince = ledger.StateLogoutPending, b.now()
+		p.State, p.PendingSince = ledger.StateLogoutPending, b.now().Round(0)
 	}
 	return &p
 }

@@ -196,6 +196,7 @@ func newSession(src Source, started *workfront.Session) *ledger.Session {
 		UserID:    src.UserID,
 		IssuedAt:  started.SentAt,
 		ExpiresAt: started.SentAt.Add(lifetime),
+		Lifetime:  lifetime,
 		Stated:    stated,
 	})
 	if src.Shared {

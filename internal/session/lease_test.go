@@ -164,6 +164,9 @@ func TestSameSessionTakesTheNewStatement(t *testing.T) {
 		{"stated earlier", "1800", "600", time.Minute, 11 * time.Minute},
 		{"assumed does not get younger", workfronttest.OmitExpiresIn, workfronttest.OmitExpiresIn, time.Minute, 30 * time.Minute},
 		{"assumed, and proved wrong", workfronttest.OmitExpiresIn, workfronttest.OmitExpiresIn, 30 * time.Minute, 60 * time.Minute},
+		{"assumed, in its last quarter", workfronttest.OmitExpiresIn, workfronttest.OmitExpiresIn, 23 * time.Minute, 53 * time.Minute},
+		{"stated, in its last quarter: not assumed", "1800", workfronttest.OmitExpiresIn, 29*time.Minute + 50*time.Second, 30 * time.Minute},
+		{"stated, and passed: assumed", "1800", workfronttest.OmitExpiresIn, 30 * time.Minute, 60 * time.Minute},
 		{"a statement beats an assumption", workfronttest.OmitExpiresIn, "600", time.Minute, 11 * time.Minute},
 		{"an assumption does not beat a statement", "600", workfronttest.OmitExpiresIn, time.Minute, 10 * time.Minute},
 	}

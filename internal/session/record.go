@@ -64,26 +64,41 @@ func (b *Broker) recordHeld(
 	return recorded, nil
 }
 
-// restatement is how much a new statement of a session's lifetime has to differ from the known one to count: less than that
-// is the rounding and the travel of the answer.
+// restatement is how much later than known a new statement of a session's expiry has to be to be worth a write when a reader
+// of its own is returned a session that lives already: less than that is the rounding and the travel of the answer.
 const restatement = time.Minute
 
-// restates tells whether fresh says something new of a session that the ledger holds. A session does not get younger by being
-// returned again: a new statement counts, a new assumption only where the old one has proved wrong.
+// restates reports whether the ledger has to take up what fresh says of the lifetime of a session that it holds. An earlier
+// expiry always counts: no lease may outlive it.
 func (b *Broker) restates(known, fresh *ledger.Session) bool {
 	if !fresh.Stated {
-		return known.Expired(b.now().Add(MinLifetime))
+		return b.assumesAnew(known)
 	}
-	return !known.Stated || known.ExpiresAt.Sub(fresh.ExpiresAt).Abs() > restatement
+	by := fresh.ExpiresAt.Sub(known.ExpiresAt)
+	return !known.Stated || by < 0 || by > min(restatement, fresh.Lifetime/4)
+}
+
+// assumesAnew reports whether a session that was returned without a statement is assumed to live for session_ttl again: the
+// exchange has shown that it lives. What was stated is never replaced by an assumption before it has passed.
+func (b *Broker) assumesAnew(known *ledger.Session) bool {
+	now := b.now()
+	if known.Stated {
+		return known.Expired(now)
+	}
+	return known.InLastQuarter(now)
 }
 
 // renewed returns what becomes of a session in the ledger that Workfront has returned again. If its logout was pending, it
 // is live again.
 func (b *Broker) renewed(known, fresh *ledger.Session) *ledger.Session {
 	updated := *known
-	earlier := fresh.Stated && fresh.ExpiresAt.Before(known.ExpiresAt) // always counts: no lease may outlive it
-	if earlier || b.restates(known, fresh) {
-		updated.ExpiresAt, updated.Stated = fresh.ExpiresAt, fresh.Stated
+	switch {
+	case fresh.Stated:
+		updated.ExpiresAt, updated.Lifetime, updated.Stated = fresh.ExpiresAt, fresh.Lifetime, true
+	case b.assumesAnew(known):
+		// session_ttl may have been shortened: leases that were issued for longer keep what they were promised.
+		updated.ExpiresAt = later(known.ExpiresAt, fresh.ExpiresAt)
+		updated.Lifetime, updated.Stated = fresh.Lifetime, false
 	}
 	if fresh.MayHavePages() {
 		updated = *updated.WithPages()
@@ -92,6 +107,13 @@ func (b *Broker) renewed(known, fresh *ledger.Session) *ledger.Session {
 		updated.State, updated.PendingSince = ledger.StateActive, time.Time{}
 	}
 	return &updated
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // undoUpdate takes a lease off again that storage may or may not have taken. The caller holds the session.

@@ -68,7 +68,7 @@ func conditionOf(s *ledger.Session, now time.Time) condition {
 	switch left := s.Left(now); {
 	case s.State != ledger.StateActive, left < MinLifetime:
 		return invalid
-	case left <= s.ExpiresAt.Sub(s.IssuedAt)/4:
+	case s.InLastQuarter(now):
 		return stale
 	}
 	return fresh
