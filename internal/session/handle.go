@@ -26,7 +26,9 @@ type handle struct {
 	refs   int    // calls that hold, use or wait for it, and shares whose current session it is
 	stale  bool   // session and leases must be read anew: storage may say otherwise
 	ending ending // not ending, or not to be issued any more
-	owed   owed
+	// endBegan is closed when the end begins; nil if nobody has asked.
+	endBegan chan struct{}
+	owed     owed
 }
 
 // everyone is more users than there can be.
@@ -111,6 +113,10 @@ func (b *Broker) setEnding(h *handle, e ending) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	h.ending = e
+	if e != notEnding && h.endBegan != nil {
+		close(h.endBegan)
+		h.endBegan = nil
+	}
 }
 
 // endingOf returns how the session of that ID is being ended.
@@ -209,6 +215,13 @@ func (b *Broker) attach(
 	}
 	b.mu.Unlock()
 
+	return session, b.attachUsed(ctx, l, h, session, lease)
+}
+
+// attachUsed is attach for a caller that uses the session; that is over then.
+func (b *Broker) attachUsed(
+	ctx context.Context, l ledger.Ledger, h *handle, session *ledger.Session, lease ledger.LeaseID,
+) error {
 	err := h.leases.add(ctx, l, session, lease)
 
 	b.mu.Lock()
@@ -217,7 +230,93 @@ func (b *Broker) attach(
 	if err != nil {
 		h.stale = true // storage may have taken it all the same
 	}
-	return session, err
+	return err
+}
+
+// attachInTurn is attach for a session that could not be used at once: after those who hold it, and once it was read anew if
+// memory may be behind. It waits for storage at most, and gives a session up whose end has begun.
+func (b *Broker) attachInTurn(
+	ctx context.Context, p *patience, l ledger.Ledger, id string, lease ledger.LeaseID,
+) (*ledger.Session, error) {
+	h := b.ref(id)
+	defer b.unref(h)
+	waiting, stop := b.untilEnding(p.begin(), h)
+	defer stop()
+	for {
+		session, stale, err := b.useInTurn(waiting, h)
+		if session != nil {
+			return session, b.attachUsed(ctx, l, h, session, lease)
+		}
+		if stale {
+			if err = b.reread(waiting, l, id); err == nil {
+				continue
+			}
+		}
+		switch {
+		case err == nil, isUnreadable(err):
+			return nil, nil // it is not issued any more
+		case p.begin().Err() != nil:
+			return nil, waitedInVain(p.ctx)
+		case waiting.Err() != nil:
+			return nil, nil // its end has begun
+		}
+		return nil, err
+	}
+}
+
+// reread reads a session from the ledger if memory may be behind.
+func (b *Broker) reread(ctx context.Context, l ledger.Ledger, id string) error {
+	h, err := b.hold(ctx, l, id)
+	if err != nil {
+		return err
+	}
+	b.letGo(h)
+	return nil
+}
+
+// useInTurn begins a call that uses the session, if it may be issued, after those who hold it. Without a session it did not; stale
+// says that memory may be behind. The error is that of ctx.
+func (b *Broker) useInTurn(ctx context.Context, h *handle) (session *ledger.Session, stale bool, err error) {
+	if err := h.sem.Acquire(ctx, 1); err != nil {
+		return nil, false, err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if h.stale && h.ending == notEnding {
+		h.sem.Release(1)
+		return nil, true, nil
+	}
+	if !b.usesLocked(h) {
+		return nil, false, nil
+	}
+	if !b.issuable(h.session) {
+		b.endUseLocked(h)
+		return nil, false, nil
+	}
+	return h.session, false, nil
+}
+
+// untilEnding returns a context that is cancelled when the end of the session begins, as well as with ctx.
+func (b *Broker) untilEnding(ctx context.Context, h *handle) (context.Context, context.CancelFunc) {
+	waiting, cancel := context.WithCancel(ctx)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if h.ending != notEnding {
+		cancel()
+		return waiting, cancel
+	}
+	if h.endBegan == nil {
+		h.endBegan = make(chan struct{})
+	}
+	began := h.endBegan
+	go func() {
+		select {
+		case <-began:
+			cancel()
+		case <-waiting.Done():
+		}
+	}()
+	return waiting, cancel
 }
 
 // detach removes a lease from a session that memory knows as live, if others remain. The lease may be gone already: Vault

@@ -81,25 +81,46 @@ func (b *Broker) issuable(s *ledger.Session) bool { return conditionOf(s, b.now(
 // waits for a refresh.
 func (b *Broker) issueShared(ctx context.Context, l ledger.Ledger, src Source) (*Lease, error) {
 	fingerprint := src.fingerprint()
-	var patience context.Context // none as long as memory suffices
+	p := &patience{ctx: ctx, lasts: src.RequestTimeout}
+	defer p.end()
 	for {
-		lease, err := b.attachCurrent(ctx, l, src, fingerprint)
+		lease, err := b.attachCurrent(ctx, p, l, src, fingerprint)
 		if lease != nil || err != nil {
 			return lease, err
 		}
-		if patience == nil {
-			limited, cancel := context.WithTimeout(ctx, src.RequestTimeout)
-			defer cancel()
-			patience = limited
-		}
-		if err := b.awaitRefresh(ctx, patience, l, src, fingerprint); err != nil {
+		if err := b.awaitRefresh(ctx, p.begin(), l, src, fingerprint); err != nil {
 			return nil, err
 		}
 	}
 }
 
-// attachCurrent adds a lease to the current session, if memory knows one that is good. It never waits for Workfront.
-func (b *Broker) attachCurrent(ctx context.Context, l ledger.Ledger, src Source, fingerprint string) (*Lease, error) {
+// patience is how long a reader waits. It begins with the first wait: most readers have none.
+type patience struct {
+	ctx     context.Context
+	lasts   time.Duration
+	limited context.Context // nil before begin
+	cancel  context.CancelFunc
+}
+
+// begin returns the reader's context with the time that it waits.
+func (p *patience) begin() context.Context {
+	if p.limited == nil {
+		p.limited, p.cancel = context.WithTimeout(p.ctx, p.lasts)
+	}
+	return p.limited
+}
+
+func (p *patience) end() {
+	if p.cancel != nil {
+		p.cancel()
+	}
+}
+
+// attachCurrent adds a lease to the current session, if memory knows one that is good. It never waits for Workfront: where
+// storage failed, or a revocation has the session to itself, it reads the session anew.
+func (b *Broker) attachCurrent(
+	ctx context.Context, p *patience, l ledger.Ledger, src Source, fingerprint string,
+) (*Lease, error) {
 	b.mu.Lock()
 	s := b.shareLocked(shareName(src.Role))
 	known := s.current != nil && s.fingerprint == fingerprint
@@ -115,8 +136,11 @@ func (b *Broker) attachCurrent(ctx context.Context, l ledger.Ledger, src Source,
 	// Whether the lease was stored must be known, so the call is not cut off with its reader.
 	outliving := context.WithoutCancel(ctx)
 	session, err := b.attach(outliving, l, id, lease, b.issuable)
+	if session == nil && err == nil {
+		session, err = b.attachInTurn(outliving, p, l, id, lease)
+	}
 	if session == nil {
-		return nil, nil
+		return nil, err
 	}
 	issued := newLease(lease, session, session.ExpiresAt)
 	if err == nil {
