@@ -73,6 +73,7 @@ func newBackend(conf *logical.BackendConfig, now func() time.Time) *backend {
 			b.pathTokenRole(),
 			b.pathCheck(),
 			b.pathSessionsList(),
+			b.pathSessionsLookup(), // before pathSessions, which would take "lookup" for an ID
 			b.pathSessions(),
 			b.pathInfo(),
 			b.pathMetrics(),

@@ -520,6 +520,27 @@ func leaseErrors() []errorRow {
 				"supports.",
 		},
 		{
+			sends(opWrite, "sessions/lookup", map[string]any{fieldAccessToken: "x"}),
+			"Look it up in your other mounts and clusters, and with the `base_url` that it was issued for. Otherwise its session " +
+				"is over, or is not Vault's: log the user's sessions out in Workfront if that matters.",
+		},
+		{sends(opWrite, "sessions/lookup", nil), "Pipe the token into `vault write workfront/sessions/lookup access_token=-`."},
+		{
+			sends(opWrite, "sessions/lookup", map[string]any{fieldAccessToken: "sessionID: x"}),
+			"Remove the name of the header and what is around the token.",
+		},
+		{
+			sends(opWrite, "sessions/lookup", map[string]any{fieldAccessToken: strings.Repeat("x", 64<<10+1)}),
+			"Send the token, not the log that it was found in.",
+		},
+		{
+			func(m *mount, _ *standIn) (*logical.Response, error) {
+				m.must(opDelete, "config", nil)
+				return m.request(opWrite, "sessions/lookup", map[string]any{fieldAccessToken: "x"})
+			},
+			"Give `base_url`.",
+		},
+		{
 			logsOutTwice,
 			"Nothing: the plugin retries. The text ends in what was seen; see [above](#reaching-workfront).",
 		},

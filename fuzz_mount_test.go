@@ -25,6 +25,7 @@ type fuzzedMount struct {
 	system    *logical.StaticSystemView
 	entries   map[string]string // of storage
 	sessionID string            // of the first lease
+	token     string            // its session
 	lease     map[string]any    // its internal data
 	secrets   map[string]string // what must not come out, and what it is
 	words     map[string]string // what inputs may name that is another text in each process
@@ -60,7 +61,7 @@ func newFuzzedMount(f *testing.F) *fuzzedMount {
 		}
 	}
 	m.words = map[string]string{
-		"{session}": m.sessionID, "{base_url}": w.URL(), "{ca_cert}": w.CACert(), "{user_id}": w.User.ID,
+		"{session}": m.sessionID, "{token}": m.token, "{base_url}": w.URL(), "{ca_cert}": w.CACert(), "{user_id}": w.User.ID,
 		"{private_key}": otherPrivate, "{certificate}": other.CertificatePEM(),
 	}
 	return m
@@ -91,6 +92,7 @@ func (m *fuzzedMount) start(f *testing.F, config map[string]any, private string)
 		}
 	}
 	m.sessionID, m.lease = resp.Data[fieldSessionID].(string), resp.Secret.InternalData
+	m.token = resp.Data[fieldAccessToken].(string)
 	m.entries = contents(f, storage)
 }
 

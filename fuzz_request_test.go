@@ -17,7 +17,8 @@ import (
 // What FuzzHandleRequest chooses from; %s is a name that it makes up. The last route is any path at all.
 var (
 	fuzzedRoutes = []string{
-		"config", "keys/", "keys/%s", "keys/%s/generate", "keys/%s/import", "roles/", "roles/%s", "token", "token/%s", "check", "sessions/", "sessions/%s", "info", "%s",
+		"config", "keys/", "keys/%s", "keys/%s/generate", "keys/%s/import", "roles/", "roles/%s", "token", "token/%s", "check", "sessions/", "sessions/%s", "info",
+		"sessions/lookup", "%s",
 	}
 	fuzzedOperations = []logical.Operation{
 		logical.ReadOperation, logical.UpdateOperation, logical.PatchOperation, logical.DeleteOperation, logical.ListOperation, logical.CreateOperation,
@@ -27,6 +28,9 @@ var (
 
 // fuzzedMark begins what is sent as a secret.
 const fuzzedMark = "FUZZED-SECRET"
+
+// fuzzedSecrets are the fields of requests that hold secrets.
+var fuzzedSecrets = []string{settings.FieldClientSecret, settings.FieldPrivateKey, fieldAccessToken}
 
 // fuzzedValue makes one of the kinds of values that JSON has of a text.
 func fuzzedValue(kind uint8, text string) any {
@@ -59,6 +63,7 @@ func FuzzHandleRequest(f *testing.F) {
 		"token":            `{"ttl":"90s"}`,
 		"token/%s":         `{"ttl":"1"}`,
 		"check":            `{"role":"reports","key":"spare"}`,
+		"sessions/lookup":  `{"access_token":" {token}\n","base_url":"{base_url}"}`,
 		"%s":               `{"session_id":"{session}","lease_id":"0","ttl":"soon","role":"none"}`,
 	}
 	for r, route := range fuzzedRoutes {
@@ -121,9 +126,9 @@ func (m *fuzzedMount) input(b *backend, route, op uint8, name, object string, fi
 	if path := b.Route(req.Path); path != nil {
 		if fields := slices.Sorted(maps.Keys(path.Fields)); int(field) < len(fields) {
 			name := fields[field]
-			if value = m.named(value, false); name == settings.FieldClientSecret || name == settings.FieldPrivateKey {
+			if value = m.named(value, false); slices.Contains(fuzzedSecrets, name) {
 				value = fuzzedMark + "\n" + value // PEM may have text in front
-				if name == settings.FieldClientSecret {
+				if name != settings.FieldPrivateKey {
 					value = strings.Replace(value, "\n", "-", 1)
 				}
 			}
@@ -168,8 +173,9 @@ func (m *fuzzedMount) checkAnswer(t *testing.T, b *backend, req *logical.Request
 // to the one who sent it.
 func sentAsSecret(req *logical.Request) bool {
 	rest := maps.Clone(req.Data)
-	delete(rest, settings.FieldClientSecret)
-	delete(rest, settings.FieldPrivateKey)
+	for _, name := range fuzzedSecrets {
+		delete(rest, name)
+	}
 	return !strings.Contains(fmt.Sprint(req.Path, rest, req.Secret), fuzzedMark)
 }
 
@@ -181,7 +187,7 @@ func (m *fuzzedMount) checkChanges(t *testing.T, req *logical.Request, status in
 	writes := slices.Contains([]logical.Operation{logical.CreateOperation, logical.UpdateOperation, logical.PatchOperation, logical.DeleteOperation}, req.Operation)
 	room, _, _ := strings.Cut(req.Path, "/")
 	_, verified := req.Data[fieldVerify]
-	talks := req.Secret != nil || req.Operation == logical.RollbackOperation || verified || slices.Contains([]string{"token", "check", "sessions"}, room)
+	talks := req.Secret != nil || req.Operation == logical.RollbackOperation || verified || slices.Contains([]string{"token", "check", "sessions"}, room) && req.Path != "sessions/lookup"
 	for _, key := range keys {
 		prefix, _, _ := strings.Cut(key, "/")
 		ofLedger := slices.Contains([]string{"session", "lease", "expiry", "parked", "current", "trust", "maintenance"}, prefix)

@@ -60,6 +60,7 @@ func TestHelp(t *testing.T) {
 		"token/r":         {"role", "vault read workfront/token/reports"},
 		"check":           {"vault write -f workfront/check", "observe=true"},
 		"sessions":        {"vault list -detailed workfront/sessions"},
+		"sessions/lookup": {"access_token=-", "base_url", "audit_non_hmac_request_keys", "vault delete workfront/sessions"},
 		"sessions/s":      {"vault delete workfront/sessions"},
 		"info":            {"vault read workfront/info"},
 		"metrics":         {"Prometheus", "vault read -format=raw workfront/metrics"},

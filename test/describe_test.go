@@ -28,6 +28,7 @@ var documented = map[string][]string{
 	"token/{role}":         {"get", "post"},
 	"check":                {"post"},
 	"sessions/":            {"get"},
+	"sessions/lookup":      {"post"},
 	"sessions/{id}":        {"delete", "get"},
 }
 

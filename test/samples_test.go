@@ -137,9 +137,15 @@ func recordTokens(t *testing.T) []sample {
 	s.record(t, "POST", "token", "token", `{"ttl":"5m"}`)
 	s.record(t, "GET", "token/{role}", "token/reports", "")
 	m.revokeAll(t)
-	id, _ := s.record(t, "POST", "token/{role}", "token/reports", `{"ttl":"5m"}`)["session_id"].(string)
+	token := s.record(t, "POST", "token/{role}", "token/reports", `{"ttl":"5m"}`)
+	id, _ := token["session_id"].(string)
 	s.record(t, "LIST", "sessions/", "sessions", "")
 	s.record(t, "GET", "sessions/{id}", "sessions/"+id, "")
+	lookup, err := json.Marshal(map[string]any{"access_token": token["access_token"]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.record(t, "POST", "sessions/lookup", "sessions/lookup", string(lookup))
 	s.record(t, "GET", "metrics", "metrics", "")
 	s.record(t, "DELETE", "sessions/{id}", "sessions/"+id, "")
 	m.revokeAll(t)

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -167,6 +168,48 @@ func TestDeleteSessionFails(t *testing.T) {
 			m.giveUp(t, w, leases[0], next)
 		})
 	}
+}
+
+// TestStoryLeakedToken: an operator finds a token in a log, finds its session, and logs it out.
+func TestStoryLeakedToken(t *testing.T) {
+	t.Parallel()
+	w := startWorkfront(t, 0)
+	m := withRoles(t, issuing(t, sharedVault(t), w, field("ttl", "5m")))
+	leases := []*api.Secret{m.roleToken(t, sharedRole), m.roleToken(t, sharedRole)}
+	other := m.token(t, "")
+	policy, err := os.ReadFile("../examples/policies/admin.hcl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.client = m.clientWith(t, strings.ReplaceAll(string(policy), "workfront/", m.path+"/"))
+	found := m.write(t, "sessions/lookup", map[string]any{"access_token": accessToken(leases[0]) + "\n"})
+	id := sessionID(leases[0])
+	want := m.read(t, "sessions/"+id)
+	want["session_id"] = id
+	if got, want := mustJSON(t, found.Data), mustJSON(t, want); got != want {
+		t.Errorf("found %s, want %s", got, want)
+	}
+	if found.Data["role"] != sharedRole || number(t, found.Data["leases"]) != len(leases) {
+		t.Errorf("found %v, want the session of %s with %d leases", found.Data, sharedRole, len(leases))
+	}
+	for _, text := range []string{mustJSON(t, found), fmt.Sprint(found.Warnings)} {
+		if strings.Contains(text, accessToken(leases[0])) {
+			t.Error("the response holds the token")
+		}
+	}
+	m.delete(t, "sessions/"+id)
+	wantDead(t, w, leases[0])
+	_, err = m.client.Logical().Write(m.path+"/sessions/lookup", map[string]any{"access_token": accessToken(leases[0])})
+	wantError(t, err, http.StatusNotFound, "this mount does not know it")
+	if !w.SessionAlive(accessToken(other)) {
+		t.Error("another session was ended, too")
+	}
+	reader := m.clientWith(t, `path "`+m.path+`/token" { capabilities = ["read", "update"] }`)
+	_, err = reader.Logical().Write(m.path+"/sessions/lookup", map[string]any{"access_token": accessToken(other)})
+	wantError(t, err, http.StatusForbidden)
+	m.client = m.root
+	m.revokeAll(t)
+	m.wantBalance(t, w)
 }
 
 // TestDeleteSessionCutOff: an operator's command is cut off while the logout hangs. What he asked for is carried out all the

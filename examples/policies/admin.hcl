@@ -41,6 +41,12 @@ path "workfront/sessions/+" {
   capabilities = ["read", "delete"]
 }
 
+# Find the session of a token that has leaked. The token is sent, so leave access_token out of the mount's
+# audit_non_hmac_request_keys.
+path "workfront/sessions/lookup" {
+  capabilities = ["update"]
+}
+
 path "workfront/info" {
   capabilities = ["read"]
 }

@@ -73,10 +73,14 @@ func (s *Session) WithPages() *Session {
 // MayHavePages tells whether leases on s may be stored in pages.
 func (s *Session) MayHavePages() bool { return s.Version >= versionPaged }
 
-// ID returns the name of the session in the ledger. It is derived from what makes the session unique, so that a session
-// that Workfront returns twice is recognized, and it gives nothing of the token away.
-func (s *Session) ID() string {
-	sum := sha256.Sum256([]byte(s.Endpoint.BaseURL + "\n" + s.Token))
+// ID returns the name of the session in the ledger: its SessionID.
+func (s *Session) ID() string { return SessionID(s.Endpoint.BaseURL, s.Token) }
+
+// SessionID returns the name of a session in the ledger. It is derived from what makes the session unique, the host in its
+// normal form and the token, so that a session that Workfront returns twice is recognized, and it gives nothing of the token
+// away.
+func SessionID(baseURL, token string) string {
+	sum := sha256.Sum256([]byte(baseURL + "\n" + token))
 	return hex.EncodeToString(sum[:16])
 }
 
