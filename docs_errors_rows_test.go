@@ -382,6 +382,10 @@ func workfrontErrors() []errorRow {
 			"Something else answered, such as a gateway. Run `check` with `observe=true`.",
 		},
 		{
+			readsToken(workfronttest.Fault{Body: `{"access_token":"a\"b"}`}),
+			"Something else answered, such as a gateway. The session is logged out; if that fails, the logout is pending.",
+		},
+		{
 			readsToken(workfronttest.Fault{Body: `{"access_token":"a b"}`}),
 			"Something else answered, such as a gateway.",
 		},

@@ -90,6 +90,7 @@ var errorForms = []struct {
 }{
 	{regexp.MustCompile(`127\.0\.0\.1:\d+`), "192.0.2.1:443"},
 	{regexp.MustCompile(`in the time allowed( \(request_timeout\))?`), "in the time allowed (request_timeout)"}, // whoever notices first
+	{regexp.MustCompile(`([0-9A-F]{2}:){31}[0-9A-F]{2}`), "3A:F1:...:9C"},
 	{regexp.MustCompile(`none in the next \d+s`), "none in the next 30s"},
 	{regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`), "2026-12-01T09:30:00Z"},
 	{regexp.MustCompile(`\b[0-9a-f]{32,}\b`), "SESSION_ID"},

@@ -16,6 +16,9 @@ func (b *backend) verifier(req *logical.Request) func(context.Context, *settings
 		ctx = context.WithoutCancel(ctx)
 		trial, err := b.broker.Try(ctx, r.Source)
 		if err != nil {
+			if trial != nil { // its token cannot be issued
+				_, _ = trial.End(ctx, req.Storage) // if it cannot be logged out, its logout is pending
+			}
 			b.tellRefuted(b.refuted.Add(b.now()))
 			return fmt.Errorf("not stored, because no session could be started with it: %w", explainRefusal(err, r, req.MountPoint))
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime"
 
 	"vault-plugin-secrets-workfront/internal/settings"
 	"vault-plugin-secrets-workfront/internal/workfront"
@@ -17,7 +18,12 @@ func (r *run) causesOf(step string, err error) []string {
 	if errors.As(err, &refused) && step == stepExchange {
 		return r.refusalCandidates(refused)
 	}
-	return append([]string{r.causeOf(err)}, r.noted...)
+	causes := []string{r.causeOf(err)}
+	var unavailable *workfront.UnavailableError
+	if errors.As(err, &unavailable) {
+		causes = append(causes, middleboxCauses(unavailable, runtime.Version())...)
+	}
+	return append(causes, r.noted...)
 }
 
 func (r *run) causeOf(err error) string {

@@ -136,7 +136,7 @@ func TestFindsTheCause(t *testing.T) {
 			breakIt: exchangeAnswers(200, "<html>", "text/html"),
 		},
 		{
-			name: "redirect", step: "6_exchange", decides: true, cause: "is not Workfront's API",
+			name: "redirect", step: "6_exchange", decides: true, cause: "redirects to (another host) (HTTP status 302)",
 			breakIt: exchangeAnswers(302, "", ""),
 		},
 		{

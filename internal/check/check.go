@@ -19,6 +19,8 @@ import (
 type Checker struct {
 	Broker *session.Broker
 	Now    func() time.Time
+	// Wait waits for that long, or until the context ends; by default, by the clock of the machine.
+	Wait func(context.Context, time.Duration) error
 }
 
 // Request is what to check. Role and Key are valid names, or empty.
@@ -86,6 +88,7 @@ type run struct {
 	config    settings.Config
 	settings  *settings.Resolved
 	connected bool           // the connection step has succeeded
+	startedAt time.Time      // when the exchange of the session had returned
 	clockDiff time.Duration  // how far Workfront's clock is ahead
 	trial     *session.Trial // nil unless its session has to be ended
 	ended     *session.Trial // nil unless its session was logged out

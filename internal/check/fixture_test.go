@@ -1,6 +1,7 @@
 package check_test
 
 import (
+	"context"
 	"strings"
 	"sync"
 	"testing"
@@ -44,7 +45,10 @@ func newFixture(t *testing.T, changes settings.Changes) *fixture {
 	f.broker = session.NewBroker(session.Options{
 		Now: f.clock.Now, Logger: hclog.NewNullLogger(), Trust: f.store.Trust,
 	})
-	f.checker = &check.Checker{Broker: f.broker, Now: f.clock.Now}
+	f.checker = &check.Checker{
+		Broker: f.broker, Now: f.clock.Now,
+		Wait: func(context.Context, time.Duration) error { return nil },
+	}
 	f.importKey("default", testKey())
 	f.config(settings.Changes{
 		settings.FieldBaseURL: f.URL(), settings.FieldClientID: f.App.ClientID,

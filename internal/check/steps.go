@@ -157,7 +157,7 @@ func (r *run) checkClock(context.Context) (string, error) {
 
 func (r *run) checkExchange(ctx context.Context) (string, error) {
 	trial, err := r.Broker.TryObserved(ctx, r.settings.Source, r.observer())
-	r.trial = trial
+	r.trial, r.startedAt = trial, r.Now()
 	if err == nil {
 		r.observeLifetime()
 	}
@@ -167,16 +167,56 @@ func (r *run) checkExchange(ctx context.Context) (string, error) {
 // checkCall makes a call as the user, and compares what Workfront says of the session with the settings, if it says
 // anything.
 func (r *run) checkCall(ctx context.Context) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, r.config.RequestTimeout)
-	defer cancel()
-	if err := r.trial.Call(ctx); err != nil {
+	if err := r.whileYoung(ctx, r.trial.Call); err != nil {
 		return "", err
 	}
-	said, err := r.trial.Identify(ctx)
+	var said *workfront.Identity
+	err := r.whileYoung(ctx, func(ctx context.Context) (err error) {
+		said, err = r.trial.Identify(ctx)
+		return err
+	})
 	if err != nil {
 		return r.uncompared()
 	}
 	return r.compare(said)
+}
+
+// A session younger than youngAge may not be known to all of Workfront yet: a call that is answered so is repeated
+// once, after youngWait.
+const (
+	youngAge  = 10 * time.Second
+	youngWait = 2 * time.Second
+)
+
+// whileYoung makes a call with the session of the trial, and once more if Workfront does not know a young session.
+func (r *run) whileYoung(ctx context.Context, call func(context.Context) error) error {
+	attempt := func() error {
+		ctx, cancel := context.WithTimeout(ctx, r.config.RequestTimeout)
+		defer cancel()
+		return call(ctx)
+	}
+	err := attempt()
+	if !errors.Is(err, workfront.ErrSessionGone) || r.Now().Sub(r.startedAt) >= youngAge {
+		return err
+	}
+	if err := r.wait(ctx, youngWait); err != nil {
+		return err
+	}
+	return attempt()
+}
+
+func (r *run) wait(ctx context.Context, d time.Duration) error {
+	if r.Wait != nil {
+		return r.Wait(ctx, d)
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 func (r *run) checkLogout(ctx context.Context) (string, error) {

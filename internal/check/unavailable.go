@@ -1,6 +1,7 @@
 package check
 
 import (
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -86,9 +87,12 @@ func endpointCause(err *workfront.UnavailableError, baseURL string) string {
 	case errors.As(err, &wrongName):
 		return fmt.Sprintf("The certificate of %s is for another name. Check base_url, and who answers there.", baseURL)
 	case errors.As(err, &invalid):
-		return fmt.Sprintf("The certificate of %s is not valid: %s. Have it renewed by whoever runs that host; check "+
-			"the clock of the Vault server, too.",
-			baseURL, invalid.Error())
+		return fmt.Sprintf("The certificate of %s is not valid (%s). Have it renewed by the operator of that host; "+
+			"check the clock of the Vault server, too.", baseURL, err.Reason)
+	case err.Redirect != "":
+		return fmt.Sprintf("%s redirects to %s (HTTP status %d). A redirect is never followed, because credentials "+
+			"would go along. If that is your Workfront, set it as base_url (together with client_secret); otherwise "+
+			"check base_url, and whether a proxy or a login page is in between.", baseURL, err.Redirect, err.Status)
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Sprintf("Nothing accepts connections at %s. Check base_url, and the firewall between the Vault "+
 			"server and Workfront.", baseURL)
@@ -100,7 +104,7 @@ func endpointCause(err *workfront.UnavailableError, baseURL string) string {
 			"Workfront's status page.", err.Status)
 	case err.Status != 0:
 		return fmt.Sprintf("What answers at %s is not Workfront's API (HTTP status %d). Check base_url, and whether "+
-			"a proxy or a login page stands in between.",
+			"a proxy or a login page is in between.",
 			baseURL, err.Status)
 	case err.Transient:
 		return fmt.Sprintf("The connection to %s failed or took too long (%s). Check the network between the Vault "+
@@ -113,3 +117,24 @@ func endpointCause(err *workfront.UnavailableError, baseURL string) string {
 
 // sentence makes one of the text of an error.
 func sentence(text string) string { return strings.ToUpper(text[:1]) + text[1:] + "." }
+
+// middleboxCauses names what in between can be the reason that a handshake fails, or that a connection ends before the
+// first byte of an answer. goVersion is what the plugin is built with.
+func middleboxCauses(err *workfront.UnavailableError, goVersion string) []string {
+	var verification *tls.CertificateVerificationError
+	if !err.Handshake && !err.CutOff || errors.As(err, &verification) {
+		return nil
+	}
+	const set = "Set it as env of the plugin in the catalog, in addition to what GODEBUG already contains there, and reload " +
+		"the plugin."
+	ecdhe := "A firewall, proxy or server in between does not know ECDHE. It has to be updated: no setting of this build of " +
+		"the plugin helps."
+	if strings.HasPrefix(goVersion, "go1.26") {
+		ecdhe = "A firewall, proxy or server in between does not know ECDHE. Until it is updated, use GODEBUG=tlsrsakex=1, " +
+			"which works as long as the plugin is built with Go 1.26 (go_version of info). " + set
+	}
+	return []string{
+		"A firewall or proxy in between cannot handle a large ClientHello. Until it is updated, use GODEBUG=tlsmlkem=0. " + set,
+		ecdhe,
+	}
+}

@@ -137,9 +137,15 @@ func (b *Broker) exchange(
 	if err != nil {
 		return nil, err
 	}
+	began := b.logouts.now()
 	started, err := b.start(permit, src, sent, nil)
 	if err != nil {
 		b.observer.ExchangeFailed(src.Role, err)
+		if unusable := (*workfront.UnusableSessionError)(nil); errors.As(err, &unusable) {
+			s := newSession(src, unusable.Session)
+			s.Trust, s.Endpoint.CACert = trust, ""
+			b.endUnusable(ctx, l, s, began)
+		}
 		return nil, err
 	}
 	s := newSession(src, started)

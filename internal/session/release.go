@@ -102,6 +102,23 @@ func (b *Broker) endUnleased(ctx context.Context, l ledger.Ledger, h *handle) er
 	return err
 }
 
+// endUnusable records a session that no reader may get, without a lease, and ends it, so that its logout is pending
+// if it fails. began is a moment before the session was exchanged.
+func (b *Broker) endUnusable(ctx context.Context, l ledger.Ledger, s *ledger.Session, began *logoutMark) {
+	h, err := b.hold(ctx, l, s.ID())
+	if err != nil {
+		b.owe(s, ledger.LeaseID{})
+		return
+	}
+	defer b.letGo(h)
+	if _, err := b.recordHeld(ctx, l, h, s, began); err != nil {
+		return // it was logged out, or that is owed
+	}
+	if err := b.endUnleased(ctx, l, h); err != nil {
+		b.logger.Error("failed to end a session that cannot be issued; will retry", "session_id", h.id, "error", err)
+	}
+}
+
 // releaseUndelivered releases a lease that did not reach its reader.
 func (b *Broker) releaseUndelivered(ctx context.Context, l ledger.Ledger, lease *Lease) {
 	if err := b.release(ctx, l, lease.LeaseRef); err != nil {

@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 
 	"github.com/hashicorp/vault/sdk/logical"
 
@@ -20,7 +21,8 @@ type Trial struct {
 	observer func(workfront.Observation) // may be nil
 }
 
-// Try starts a session to prove settings. The caller ends it, once.
+// Try starts a session to prove settings. The caller ends it, once, if one is returned: with a
+// *workfront.UnusableSessionError one is.
 func (b *Broker) Try(ctx context.Context, src Source) (*Trial, error) {
 	return b.TryObserved(ctx, src, nil)
 }
@@ -34,14 +36,17 @@ func (b *Broker) TryObserved(ctx context.Context, src Source, observer func(work
 	permit, cancel := context.WithTimeout(ctx, src.RequestTimeout)
 	defer cancel()
 	started, err := b.start(permit, src, nil, observer)
-	if err != nil {
+	if unusable := (*workfront.UnusableSessionError)(nil); errors.As(err, &unusable) {
+		started = unusable.Session
+	}
+	if started == nil {
 		b.inFlight.Done()
 		return nil, err
 	}
 	return &Trial{
 		Stated: started.ExpiresIn > 0, Disbelieved: started.Disbelieved,
 		broker: b, session: newSession(src, started), observer: observer,
-	}, nil
+	}, err
 }
 
 // Call makes a harmless call as the user of the session. It returns workfront.ErrSessionGone if the session is dead.

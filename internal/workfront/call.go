@@ -2,6 +2,7 @@ package workfront
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -48,6 +49,7 @@ func (c *Client) do(r call) (*answer, error) {
 	if c.proxies.err != nil {
 		return nil, c.proxies.err
 	}
+	r.request.Header.Set("Accept-Encoding", "identity")
 	if c.userAgent != "" {
 		r.request.Header.Set("User-Agent", c.userAgent)
 	}
@@ -141,8 +143,8 @@ func (c *Client) attempt(r call, body string) (*answer, error) {
 		defer cancelTimed()
 		ctx = timed
 	}
-	connected := false
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected = true }})
+	got := &progress{}
+	ctx = httptrace.WithClientTrace(ctx, got.trace())
 	req := r.request.WithContext(ctx)
 	if r.body != nil {
 		req.ContentLength = int64(len(body))
@@ -157,7 +159,8 @@ func (c *Client) attempt(r call, body string) (*answer, error) {
 	// Not http.Client: it follows redirects, and a redirect would take credentials to wherever it points.
 	resp, err := c.transport.RoundTrip(req) //nolint:bodyclose // receive closes it
 	if err != nil {
-		if !connected || r.body != nil && !sending.used() {
+		err = got.mark(err)
+		if !got.connection.Load() || r.body != nil && !sending.used() {
 			err = &unsentError{err}
 		}
 		return nil, err
@@ -170,6 +173,32 @@ func (c *Client) attempt(r call, body string) (*answer, error) {
 		return nil, errTooLong
 	}
 	return &answer{Response: resp, body: text, sentAt: sentAt}, nil
+}
+
+// progress is how far an attempt has got. net/http notes it in goroutines of its own.
+type progress struct{ connection, failedHandshake, answer atomic.Bool }
+
+func (p *progress) trace() *httptrace.ClientTrace {
+	return &httptrace.ClientTrace{
+		GotConn: func(httptrace.GotConnInfo) { p.connection.Store(true) },
+		TLSHandshakeDone: func(_ tls.ConnectionState, err error) {
+			if err != nil {
+				p.failedHandshake.Store(true)
+			}
+		},
+		GotFirstResponseByte: func() { p.answer.Store(true) },
+	}
+}
+
+// mark marks the error of an attempt that failed in its TLS handshake, or whose connection ended without an answer.
+func (p *progress) mark(err error) error {
+	switch {
+	case !p.connection.Load() && p.failedHandshake.Load():
+		return &handshakeError{err}
+	case p.connection.Load() && !p.answer.Load() && isEnd(err):
+		return &cutOffError{err}
+	}
+	return err
 }
 
 // unsentError marks a request of which Workfront has not got enough to act on it.

@@ -46,15 +46,32 @@ type UnavailableError struct {
 	// Transient: the same request may work later. It is true for connection failures, timeouts and the
 	// statuses 429, 502, 503 and 504, and false where an operator has to act (a certificate, a wrong host).
 	Transient bool
-	Status    int    // the HTTP status of the answer; 0 if there was none
-	Proxy     string // the proxy in between, without its password, and the variable that names it; "" if there is none
-	Err       error  // the cause, if there is one
+	Status    int // the HTTP status of the answer; 0 if there was none
+	// Handshake: the TLS handshake failed. CutOff: the connection ended before the first byte of an answer. Something
+	// in between may have done that.
+	Handshake, CutOff bool
+	// Redirect is where the answer redirects to, if it does: a host of the same customer's, or "(another host)".
+	Redirect string
+	Proxy    string // the proxy in between, without its password, and the variable that names it; "" if there is none
+	Err      error  // the cause, if there is one
 }
 
 func (e *UnavailableError) Error() string { return "workfront is not available: " + e.Reason }
 
 // Unwrap returns the cause.
 func (e *UnavailableError) Unwrap() error { return e.Err }
+
+// UnusableSessionError says that an exchange started a session whose token must not reach a reader: it holds quotes or
+// backslashes, which forge what is written around it. It can be sent in a header, so the caller has to end the session.
+type UnusableSessionError struct {
+	Session *Session
+	Err     *UnavailableError
+}
+
+func (e *UnusableSessionError) Error() string { return e.Err.Error() }
+
+// Unwrap returns what the reader is told.
+func (e *UnusableSessionError) Unwrap() error { return e.Err }
 
 // IsTransient tells whether err is a failure of Workfront that may pass by itself.
 func IsTransient(err error) bool {
@@ -111,15 +128,19 @@ func statusError(a *answer, r refusal, apiVersion string) error {
 	}
 	switch {
 	case status >= 300 && status < 400:
-		return unavailable("it answered with a redirect (HTTP status %d), which is never followed, because credentials " +
-			"would go along; check base_url")
+		reason := fmt.Sprintf("it answered with a redirect (HTTP status %d), which is never followed, because credentials "+
+			"would go along; check base_url", status)
+		return &UnavailableError{Status: status, Reason: reason, Redirect: redirectHost(a), Proxy: a.proxy}
 	case status == http.StatusTooManyRequests:
 		return unavailable("it is overloaded or limits the number of calls (HTTP status %d)")
 	case inBetween:
 		return answeredInBetween(a)
 	case noSuchPage:
 		return unavailable("the host has no such page (HTTP status %d); check that base_url is your Workfront domain")
-	case status >= 400 && status < 500:
+	case !r.said() && encoding(a.Header) != "":
+		r.message = "its answer is encoded as " + encoding(a.Header) + ", which was not asked for"
+	}
+	if status >= 400 && status < 500 {
 		return &RefusedError{Status: status, Code: r.code, Message: r.message, APIVersion: apiVersion}
 	}
 	reason := fmt.Sprintf("it answered with HTTP status %d", status)
@@ -139,8 +160,12 @@ func isPage(body []byte) bool {
 
 // notJSON makes the error for an answer of status 2xx whose body cannot be read as JSON.
 func notJSON(resp *http.Response) error {
-	reason := fmt.Sprintf("it answered with HTTP status %d, but not with readable JSON (content type %s); check that "+
-		"base_url is your Workfront domain and no proxy or login page stands in between", resp.StatusCode, mediaType(resp.Header))
+	form := "content type " + mediaType(resp.Header)
+	if name := encoding(resp.Header); name != "" {
+		form += ", encoded as " + name
+	}
+	reason := fmt.Sprintf("it answered with HTTP status %d, but not with readable JSON (%s); check that base_url is your "+
+		"Workfront domain and no proxy or login page is in between", resp.StatusCode, form)
 	return &UnavailableError{Status: resp.StatusCode, Reason: reason}
 }
 

@@ -38,11 +38,12 @@ type Session struct {
 	Disbelieved bool
 }
 
-// Exchange turns a signed assertion into a session. ctx permits sending: when it ends, nothing further is sent, and its deadline
-// is when the reader has waited long enough. An attempt for which less than a quarter of r.Timeout is left until then is not sent.
-// What was sent is not cut off by ctx, because its session could not be known. It returns a *RefusedError, an *UnavailableError, a
-// *BusyError, an error of r.Assertion, or the cancellation of ctx. None of them holds anything of the request. A refresh token in
-// the answer is dropped.
+// Exchange turns a signed assertion into a session. ctx permits sending: when it ends, nothing further is sent, and
+// its deadline is when the reader has waited long enough. An attempt for which less than a quarter of r.Timeout is
+// left until then is not sent. What was sent is not cut off by ctx, because its session could not be known. It
+// returns a *RefusedError, an *UnavailableError, a *BusyError, an *UnusableSessionError (the caller ends its
+// session), an error of r.Assertion, or the cancellation of ctx. None of them holds anything of the request. A
+// refresh token in the answer is dropped.
 func (c *Client) Exchange(ctx context.Context, r ExchangeRequest) (*Session, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.endpoint.BaseURL+exchangePath, nil)
 	if err != nil {
@@ -63,8 +64,7 @@ func (c *Client) Exchange(ctx context.Context, r ExchangeRequest) (*Session, err
 	if err != nil {
 		return nil, fmt.Errorf("exchange jwt: %w", err)
 	}
-	secrets := []string{assertion, r.ClientSecret, url.QueryEscape(r.ClientSecret)}
-	session, err := parseSession(a, secrets)
+	session, err := parseSession(a, assertion, r.ClientSecret)
 	if err != nil {
 		return nil, fmt.Errorf("exchange jwt: %w", err)
 	}

@@ -3,6 +3,7 @@ package workfront
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -22,8 +23,9 @@ const (
 	bearerTokenType  = "Bearer"
 )
 
-// parseSession reads the answer to an exchange. No error holds any of secrets.
-func parseSession(a *answer, secrets []string) (*Session, error) {
+// parseSession reads the answer to an exchange. sent are the secrets that went along: an answer with one of them as its
+// access_token is an echo, and none that starts a session.
+func parseSession(a *answer, sent ...string) (*Session, error) {
 	r := parseRefusal(a.body)
 	if a.StatusCode < 200 || a.StatusCode > 299 {
 		return nil, statusError(a, r, "")
@@ -38,7 +40,7 @@ func parseSession(a *answer, secrets []string) (*Session, error) {
 		return nil, notJSON(a.Response)
 	}
 	token, whole := said.text("access_token", maxToken)
-	if token == "" {
+	if token == "" || slices.Contains(sent, token) {
 		return nil, &UnavailableError{Reason: "its answer holds no access_token"}
 	}
 	if !whole {
@@ -53,6 +55,11 @@ func parseSession(a *answer, secrets []string) (*Session, error) {
 		s.TokenType = kind // informative only
 	}
 	s.ExpiresIn, s.Disbelieved = parseExpiresIn(said)
+	if strings.ContainsAny(token, "\"'`\\") {
+		return nil, &UnusableSessionError{Session: s, Err: &UnavailableError{
+			Reason: "its answer holds an access_token with quotes or backslashes; the session is logged out",
+		}}
+	}
 	return s, nil
 }
 

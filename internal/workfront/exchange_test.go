@@ -216,6 +216,11 @@ func TestExchangeAnswers(t *testing.T) {
 		{name: "token with a new line", body: `{"access_token":"a\r\nHost: b"}`, want: permanent, wantText: "no header carries"},
 		{name: "token with delete", body: `{"access_token":"a\u007f"}`, want: permanent, wantText: "no header carries"},
 		{name: "token beyond ASCII", body: `{"access_token":"é"}`, want: permanent, wantText: "no header carries"},
+		{name: "the client secret", body: object("access_token", clientSecret), want: permanent, wantText: "no access_token"},
+		{name: "the assertion", body: object("access_token", madeUpAssertion), want: permanent, wantText: "no access_token"},
+		{name: "token with a quote", body: `{"access_token":"a\"b"}`, want: permanent, wantText: "quotes or backslashes"},
+		{name: "token with an apostrophe", body: `{"access_token":"a'b"}`, want: permanent, wantText: "quotes or backslashes"},
+		{name: "token with a backslash", body: `{"access_token":"a\\b"}`, want: permanent, wantText: "quotes or backslashes"},
 		{name: "HTML", contentType: "text/html; charset=utf-8", body: "<html>Log in</html>", want: permanent, wantText: "text/html"},
 		{name: "unreadable content type", contentType: ";", body: "Log in", want: permanent, wantText: "unknown"},
 		{name: "truncated JSON", body: session("")[:40], want: permanent, wantText: "JSON"},
@@ -258,6 +263,41 @@ func TestExchangeAnswers(t *testing.T) {
 				t.Errorf("got %q, %q, want %q, %q", got.Token, got.TokenType, tt.wantToken, tt.wantType)
 			}
 		})
+	}
+}
+
+// A session whose token is refused can be logged out: the error holds it.
+func TestExchangeUnusableSession(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, always(http.StatusOK, `{"access_token":"a\"b","expires_in":60}`))
+	_, err := exchangeWith(bounded(t), newClient(t, h.endpoint(), time.Now), 0)
+	var unusable *workfront.UnusableSessionError
+	if !errors.As(err, &unusable) || unusable.Session.Token != `a"b` || unusable.Session.ExpiresIn != time.Minute {
+		t.Errorf("got %#v, want an error that holds the session", err)
+	}
+	checkSecrecy(t, err, `a"b`)
+}
+
+// Nothing is decoded, so what is bounded is what came. Another encoding is named if it is a known one.
+func TestExchangeEncodings(t *testing.T) {
+	t.Parallel()
+	for sent, want := range map[string]string{
+		"gzip": "encoded as gzip", "GZIP": "encoded as gzip", "x-gzip": "encoded as x-gzip", "br": "encoded as br",
+		"deflate": "encoded as deflate", "compress": "encoded as compress", "zstd": "encoded as zstd",
+		"gzip, br": "encoded as unknown", "s3cret": "encoded as unknown",
+	} {
+		for _, status := range []int{200, 400, 500} {
+			h := newHost(t, func(w http.ResponseWriter, r *http.Request, _ int) {
+				if got, want := strings.Join(r.Header.Values("Accept-Encoding"), ","), "identity"; got != want {
+					t.Errorf("accept-encoding: got %q, want %q", got, want)
+				}
+				answer(w, status, "\x1f\x8b\x08\x00", "Content-Encoding", sent)
+			})
+			_, err := exchangeWith(bounded(t), newClient(t, h.endpoint(), time.Now), 0)
+			if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "s3cret") {
+				t.Errorf("%s, %d: got %v, want %q in it", sent, status, err, want)
+			}
+		}
 	}
 }
 

@@ -137,7 +137,7 @@ func TestObserved(t *testing.T) {
 	c := newClient(t, h.endpoint(), time.Now).Observed(func(o workfront.Observation) { seen = append(seen, o) })
 	ctx := bounded(t)
 	_, err := c.Exchange(ctx, workfront.ExchangeRequest{
-		ClientID: mark, ClientSecret: mark, MaxRetries: 1, Timeout: patience,
+		ClientID: mark, ClientSecret: mark + "0", MaxRetries: 1, Timeout: patience,
 		Assertion: func() (string, error) { return mark + "." + mark + "." + mark, nil },
 	})
 	if err != nil {

@@ -2,8 +2,6 @@ package workfront
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -106,32 +104,26 @@ func mayPass(err error) bool {
 	return !isTLS(err) && !errors.Is(err, errUpgrade) && !errors.Is(err, errTooLong)
 }
 
-func isTLS(err error) bool {
-	var verification *tls.CertificateVerificationError
-	var header tls.RecordHeaderError
-	if errors.As(err, &verification) || errors.As(err, &header) {
-		return true
-	}
-	// An alert has no exported type; it comes in a net.OpError of these operations.
-	var op *net.OpError
-	return errors.As(err, &op) && (op.Op == "remote error" || op.Op == "local error")
-}
-
 // errTooLong stands for an answer of status 2xx that is longer than any of Workfront's.
 var errTooLong = errors.New("the answer is too long")
 
-// transportError makes the error for a request that brought no answer. Of what net/http says, only the texts of errors that
-// come from below HTTP get into it: the others quote the answer, which may quote what was sent. through describes the proxy,
-// if there is one.
+// transportError makes the error for a request that brought no answer. Of what net/http says, only the texts of
+// errors that come from below TLS get into it: the others quote the answer, which may quote what was sent, or the
+// certificate. through describes the proxy, if there is one.
 func transportError(err error, through string) error {
 	var timeout net.Error
-	var unknownCA x509.UnknownAuthorityError
 	var below *net.OpError
+	var handshake *handshakeError
+	var cutOff *cutOffError
 	var refusal *proxyRefusal
 	var unsent *unsentError
 	isUnsent := errors.As(err, &unsent)
+	isTLS := isTLS(err) || errors.As(err, &handshake)
 	e := &UnavailableError{Transient: mayPass(err), Proxy: through, Err: err}
 	said := clean(err.Error())
+	if isTLS {
+		said = tlsReason(err)
+	}
 	switch {
 	case errors.As(err, &refusal):
 		e.Status = refusal.status
@@ -149,11 +141,8 @@ func transportError(err error, through string) error {
 		e.Reason = fmt.Sprintf("its answer is longer than %d bytes; check that base_url is your Workfront domain", maxBody)
 	case errors.As(err, &below) && below.Op == "proxyconnect":
 		e.Reason = fmt.Sprintf("the proxy %s cannot be reached: %s", through, said)
-	case errors.As(err, &unknownCA):
-		e.Reason = "its certificate is signed by an unknown CA; if a gateway with a CA of its own stands in between, give that CA's certificate " +
-			"as ca_cert: " + said
-	case isTLS(err):
-		e.Reason = "no TLS connection could be made: " + said
+	case isTLS:
+		e.Reason, e.Handshake = said, true
 	case below != nil:
 		e.Reason = "the connection failed: " + said
 	case isUnsent && through != "":
@@ -163,5 +152,6 @@ func transportError(err error, through string) error {
 	default:
 		e.Reason = fmt.Sprintf("its answer is not valid HTTP, or has more than %d bytes of headers", maxHeader)
 	}
+	e.CutOff = errors.As(err, &cutOff)
 	return e
 }

@@ -46,6 +46,7 @@ func newTransport(roots *x509.CertPool, p *proxies, c *connections) *http.Transp
 		MaxIdleConnsPerHost:    maxConnections,
 		IdleConnTimeout:        idleTimeout,
 		MaxResponseHeaderBytes: maxHeader,
+		DisableCompression:     true, // a body is bounded before it is decoded
 		OnProxyConnectResponse: func(_ context.Context, _ *url.URL, _ *http.Request, resp *http.Response) error {
 			if resp.StatusCode != http.StatusOK {
 				return &proxyRefusal{resp.StatusCode}

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -68,6 +69,99 @@ func TestUntrustedTLS(t *testing.T) {
 				t.Errorf("got %d requests, want %d", got, want)
 			}
 		})
+	}
+}
+
+// A certificate can be named after a secret: it is named by its fingerprint, and none of Go's text is shown.
+func TestCertificatesAreNamedByFingerprint(t *testing.T) {
+	t.Parallel()
+	const mark = "s3cretmark.example"
+	for name, o := range map[string]workfronttest.TLSOptions{
+		"wrong name": {DNSNames: []string{mark}},
+		"unknown CA": {DNSNames: []string{mark}, UnknownCA: true},
+		"expired":    {DNSNames: []string{mark}, NotAfter: time.Now().Add(-time.Hour)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newStandIn(t, workfronttest.Options{TLS: o})
+			_, err := newClient(t, s.endpoint(), time.Now).Exchange(bounded(t), s.request(t, 0))
+			checkSecrecy(t, err, mark, "x509", "tls:")
+			if !regexp.MustCompile(`SHA-256 fingerprint ([0-9A-F]{2}:){31}[0-9A-F]{2}\)`).MatchString(err.Error()) {
+				t.Errorf("got %q, want the fingerprint in it", err)
+			}
+		})
+	}
+}
+
+// A connection that ends is told apart by when it does: in the handshake, or before the answer. One that ends within
+// it, or too late, is neither.
+func TestConnectionsThatEnd(t *testing.T) {
+	t.Parallel()
+	closer, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = closer.Close() })
+	go func() {
+		for {
+			conn, err := closer.Accept()
+			if err != nil {
+				return
+			}
+			_ = conn.Close()
+		}
+	}()
+	before := newHost(t, func(w http.ResponseWriter, _ *http.Request, _ int) { reply(w, "") })
+	within := newHost(t, func(w http.ResponseWriter, _ *http.Request, _ int) {
+		reply(w, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nx")
+	})
+	for name, tt := range map[string]struct {
+		endpoint          workfront.Endpoint
+		handshake, cutOff bool
+	}{
+		"handshake": {workfront.Endpoint{BaseURL: "https://" + closer.Addr().String()}, true, false},
+		"before":    {before.endpoint(), false, true},
+		"within":    {within.endpoint(), false, false},
+	} {
+		_, err := exchangeWith(bounded(t), newClient(t, tt.endpoint, time.Now), 0)
+		var u *workfront.UnavailableError
+		if !errors.As(err, &u) || u.Handshake != tt.handshake || u.CutOff != tt.cutOff {
+			t.Errorf("%s: got %#v (%v), want handshake: %t, cut off: %t", name, u, err, tt.handshake, tt.cutOff)
+		}
+	}
+}
+
+// The host of a redirect is shown if it is another one of the same customer's.
+func TestRedirectHosts(t *testing.T) {
+	t.Parallel()
+	for location, want := range map[string]string{
+		"https://acme.my.workfront.adobe.com/x":            "acme.my.workfront.adobe.com",
+		"https://ACME.preview.workfront.com/":              "acme.preview.workfront.com",
+		"https://acme.sb01.workfront.adobe.com":            "acme.sb01.workfront.adobe.com",
+		"https://acme.s3cret.workfront.com/":               "(another host)",
+		"https://other.my.workfront.com/":                  "(another host)",
+		"https://acme.my.workfront.com.evil.example/":      "(another host)",
+		"https://acme.example.com/":                        "(another host)",
+		"https://acmes3cret.my.workfront.com/":             "(another host)",
+		"https://[":                                        "(another host)",
+		"":                                                 "(another host)",
+		"/login":                                           "another page of the same host",
+		"https://acme.my.workfront.com:443/login?x=s3cret": "another page of the same host",
+	} {
+		c := newClient(t, workfront.Endpoint{BaseURL: "https://acme.my.workfront.com"}, time.Now)
+		c.Over(script(func(r *http.Request) *http.Response {
+			resp := scripted(http.StatusFound, "text/html", "")
+			resp.Request = r
+			if location != "" {
+				resp.Header.Set("Location", location)
+			}
+			return resp
+		}))
+		_, err := exchangeWith(bounded(t), c, 0)
+		var u *workfront.UnavailableError
+		if !errors.As(err, &u) || u.Redirect != want {
+			t.Errorf("%s: got %#v, want a redirect to %s", location, u, want)
+		}
 	}
 }
 
@@ -398,6 +492,11 @@ func TestMemoryForOneAnswerIsBounded(t *testing.T) {
 		{"body", "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n{\"a\":\"", letters, permanent},
 		{"body of a refusal", "HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\n\r\n{\"error\":\"", letters, refused},
 		{"body of an outage", "HTTP/1.1 503 Unavailable\r\nContent-Type: text/html\r\n\r\n<html>", letters, transient},
+		{
+			"empty members of gzip", "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n",
+			bytes.Repeat([]byte("\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff\x01\x00\x00\xff\xff\x00\x00\x00\x00\x00\x00\x00\x00"), 2000),
+			permanent,
+		},
 		{"trailers", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", line, transient},
 	}
 	for _, tt := range tests {
