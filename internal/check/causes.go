@@ -45,6 +45,9 @@ func (r *run) causeOf(err error) string {
 		return "Workfront does not know the session that it has just started. Check that base_url is the domain of " +
 			"this very Workfront, " +
 			"and that no gateway in between drops the header sessionID."
+	case errors.Is(err, workfront.ErrGoneTooSoon):
+		return "Workfront did not know the session yet when it was asked to log it out. The session is kept as " +
+			"logout_pending, and the logout is retried."
 	case errors.Is(err, workfront.ErrUnclearLogout):
 		return "Workfront did not confirm the logout. Compare api_version with the versions that your Workfront " +
 			"supports. " +

@@ -153,5 +153,6 @@ func isFinding(err error) bool {
 	var busy *workfront.BusyError
 	return errors.As(err, &found) || errors.As(err, &input) || errors.As(err, &refused) ||
 		errors.As(err, &unavailable) || errors.As(err, &busy) ||
-		errors.Is(err, workfront.ErrUnclearLogout) || errors.Is(err, workfront.ErrSessionGone)
+		errors.Is(err, workfront.ErrUnclearLogout) || errors.Is(err, workfront.ErrSessionGone) ||
+		errors.Is(err, workfront.ErrGoneTooSoon)
 }

@@ -124,6 +124,7 @@ func TestOutcomes(t *testing.T) {
 		{"refused", &workfront.RefusedError{Status: 401}},
 		{"unavailable", &workfront.UnavailableError{Err: context.Canceled}},
 		{"unclear", workfront.ErrUnclearLogout},
+		{"unclear", workfront.ErrGoneTooSoon},
 		{"busy", &workfront.BusyError{}},
 		{"canceled", context.Canceled},
 		{"error", errors.New("sign jwt")},

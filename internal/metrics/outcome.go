@@ -38,7 +38,7 @@ func outcomeOf(err error) outcome {
 		return busy
 	case errors.As(err, &asUnavailable):
 		return unavailable
-	case errors.Is(err, workfront.ErrUnclearLogout):
+	case errors.Is(err, workfront.ErrUnclearLogout), errors.Is(err, workfront.ErrGoneTooSoon):
 		return unclear
 	case errors.Is(err, context.Canceled):
 		return canceled
