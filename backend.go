@@ -186,6 +186,9 @@ func (b *backend) invalidate(_ context.Context, key string) {
 	b.system.drop()
 	b.settings.Invalidate(key)
 	b.broker.Invalidate(key)
+	if key == settings.ConfigKey {
+		b.broker.ConfigWritten()
+	}
 	if strings.HasPrefix(key, settings.RolePrefix) {
 		b.metrics.RolesChanged()
 	}

@@ -512,7 +512,7 @@ func leaseErrors() []errorRow {
 		},
 		{
 			renews(func(m *mount, l *lease) { m.must(opDelete, "sessions/"+l.data[fieldSessionID].(string), nil) }),
-			"Read a new token. The session was logged out.",
+			"Read a new token. The session was logged out, or Workfront does not know it any more.",
 		},
 		{
 			renews(func(m *mount, l *lease) { m.clock.Advance(30*time.Minute - session.MinLifetime + time.Millisecond) }),
@@ -548,11 +548,6 @@ func leaseErrors() []errorRow {
 			logsOutTwice,
 			"Nothing: the plugin retries. The text ends in what was seen; see [above](#reaching-workfront).",
 		},
-		{logsOut(func(w *standIn) {
-			b := workfronttest.DefaultBehaviour()
-			b.RetiredVersions = []string{"v22.0"}
-			w.SetBehaviour(b)
-		}), "Set a newer `api_version`; the plugin retries with it."},
 	}
 }
 

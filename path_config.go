@@ -198,6 +198,7 @@ func (b *backend) writeConfig(ctx context.Context, req *logical.Request, d *fram
 	if err != nil {
 		return nil, err
 	}
+	b.broker.ConfigWritten()
 	b.unshareAll(ctx, req.Storage)
 	b.event(ctx, eventConfigWrite, "path", settings.ConfigKey)
 	return &logical.Response{Warnings: warnings}, nil

@@ -79,7 +79,7 @@ func sessionAnswerFields() map[string]*framework.FieldSchema {
 		fieldLeases:           {Type: framework.TypeInt, Description: "Number of leases on the session."},
 		fieldState: {
 			Type: framework.TypeString,
-			Description: "active; logout_pending: not logged out yet, will retry; damaged: the storage entry cannot be read; " +
+			Description: "active; gone: Workfront does not know it any more; logout_pending: not logged out yet, will retry; damaged: the storage entry cannot be read; " +
 				"newer: a newer version of the plugin wrote it.",
 		},
 		fieldPendingSince: {Type: framework.TypeTime, Description: "Since when the logout has been pending. Omitted for other states."},
@@ -186,6 +186,8 @@ const (
 Lists every live session that this mount started, with its role and user, its
 expiry, the number of its leases, and its state. A session that could not be
 logged out stays listed as logout_pending, and the plugin retries the logout.
+A shared session that Workfront does not know any more is gone: it is issued no
+more, and ends with its last lease.
 
   $ vault list -detailed workfront/sessions
 `

@@ -15,6 +15,9 @@ const (
 	StateActive State = "active"
 	// StateLogoutPending says that the session is to be logged out, and no attempt has succeeded yet.
 	StateLogoutPending State = "logout_pending"
+	// StateGone says that Workfront does not know the session (any more). It is not issued, and no lease on it can be
+	// renewed. Its leases are released as usual, and the last one logs it out, because Workfront may have been wrong.
+	StateGone State = "gone"
 )
 
 // Endpoint is what a logout needs besides the session: the host that issued it, whom to trust there, and the version of
@@ -52,6 +55,8 @@ type Session struct {
 	Lease LeaseID `json:"lease,omitzero"`
 	// PendingSince is when the logout first became pending.
 	PendingSince time.Time `json:"parked_at,omitzero"`
+	// Unannounced: the logout is pending, and no event has said so yet.
+	Unannounced bool `json:"unannounced,omitempty"`
 }
 
 // NewSession returns s in the form that this build stores. Its times are times of the wall clock: the monotonic one stands

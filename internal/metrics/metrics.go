@@ -55,6 +55,7 @@ type Metrics struct {
 	exchanges, logouts operation
 	refreshFailures    prometheus.Counter
 	roles              *roleFailures
+	gone               prometheus.Counter
 
 	scraping    chan struct{} // holds one while a scrape is under way, which guards what follows
 	counted     time.Time     // when what is stored was counted last
@@ -91,7 +92,12 @@ func New(o Options) *Metrics {
 			Namespace: namespace, Name: "shared_session_replacement_failures_total",
 			Help: "Attempts to replace a shared session in the background that failed. It is issued until it expires.",
 		}),
-		roles:    newRoleFailures(r),
+		roles: newRoleFailures(r),
+		gone: prometheus.NewCounter(prometheus.CounterOpts{
+			Namespace: namespace, Name: "sessions_gone_total",
+			Help: "Shared sessions that Workfront turned out not to know any more before they expired, for example because they were " +
+				"logged out outside Vault. Each counts as active until its last lease is released.",
+		}),
 		scraping: make(chan struct{}, 1),
 		inFlight: gauges("calls_in_flight", "Calls to a Workfront host that are under way.", labelHost),
 		waiting:  gauges("calls_waiting", "Calls to a Workfront host that wait for their turn.", labelHost),
@@ -106,7 +112,7 @@ func New(o Options) *Metrics {
 	}
 	build := gauges("build_info", "The plugin that serves this mount. Its value is 1.", "version", "commit")
 	build.WithLabelValues(o.Version, o.Commit).Set(1)
-	r.MustRegister(m.refreshFailures)
+	r.MustRegister(m.refreshFailures, m.gone)
 	return m
 }
 
@@ -155,6 +161,9 @@ func (m *Metrics) LogoutDone(err error, took time.Duration) { m.logouts.done(err
 
 // RefreshFailed counts an attempt to replace a shared session.
 func (m *Metrics) RefreshFailed() { m.refreshFailures.Inc() }
+
+// SessionGone counts a session that Workfront turned out not to know any more.
+func (m *Metrics) SessionGone() { m.gone.Inc() }
 
 // ContentType is that of what Scrape returns.
 const ContentType = "text/plain; version=0.0.4; charset=utf-8"

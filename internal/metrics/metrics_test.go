@@ -76,6 +76,7 @@ func TestScrapeHoldsEverything(t *testing.T) {
 	m.LogoutDone(nil, time.Second)
 	m.RefreshFailed()
 	m.ExchangeFailed("reports", &workfront.RefusedError{Status: 401})
+	m.SessionGone()
 	text := scrape(t, m, busyMount())
 	wantLines(
 		t, text,
@@ -88,6 +89,7 @@ func TestScrapeHoldsEverything(t *testing.T) {
 		`vault_workfront_logout_duration_seconds_count 1`,
 		`vault_workfront_shared_session_replacement_failures_total 1`,
 		`vault_workfront_role_exchange_failures_total{outcome="refused",role="reports"} 1`,
+		`vault_workfront_sessions_gone_total 1`,
 		`vault_workfront_calls_in_flight{host="https://acme.my.workfront.com"} 3`,
 		`vault_workfront_calls_waiting{host="https://acme.my.workfront.com"} 2`,
 		`vault_workfront_calls_limit{host="https://acme.my.workfront.com"} 8`,

@@ -27,6 +27,9 @@ type Options struct {
 	Notify func(ctx context.Context, e Event)
 	// Observer is told what came of calls to Workfront.
 	Observer Observer
+	// CheckAgain is how long after Workfront has said that a shared session is gone it is asked once more; 2 seconds by
+	// default.
+	CheckAgain time.Duration
 }
 
 // Event is something that happened to a session and that somebody may want to act on.
@@ -59,8 +62,12 @@ type Broker struct {
 	proof    writeProof
 	trusts   trusts
 	logouts  logoutLog
+	young    *youngSessions
+	runs     runs
 	notices  notices
 	inFlight sync.WaitGroup         // what outlives the request that began it
+	closing  chan struct{}          // closed with closed
+	again    time.Duration          // Options.CheckAgain
 	hints    []*locksutil.LockEntry // see lockHint
 
 	mu      sync.Mutex         // never held during a storage or network call
@@ -79,11 +86,17 @@ func NewBroker(o Options) *Broker {
 		observer: o.Observer,
 		clients:  workfront.NewClients(workfront.ClientsOptions{Now: o.Now, UserAgent: o.UserAgent}),
 		outages:  newOutages(o.Now),
+		young:    newYoungSessions(o.Now),
+		closing:  make(chan struct{}),
+		again:    o.CheckAgain,
 		handles:  make(map[string]*handle),
 		shares:   make(map[string]*share),
 		hints:    locksutil.CreateLocks(),
 	}
 	b.logouts.init()
+	if b.again == 0 {
+		b.again = checkAgain
+	}
 	if b.notify == nil {
 		b.notify = func(context.Context, Event) {}
 	}
@@ -113,6 +126,10 @@ func (b *Broker) beginLocked() error {
 	b.inFlight.Add(1)
 	return nil
 }
+
+// ConfigWritten drops what was learned of hosts under another configuration: by which method and version of the API a session
+// can be logged out there.
+func (b *Broker) ConfigWritten() { b.clients.ForgetWorked() }
 
 // Invalidate drops what memory holds of a storage entry that another node has written.
 func (b *Broker) Invalidate(key string) {

@@ -92,6 +92,9 @@ func pass(d time.Duration) func(f *fixture, b *books) {
 	return func(f *fixture, _ *books) { f.clock.Advance(d) }
 }
 
+// firstRun is the run of maintenance that ends nothing by expiry.
+func firstRun(f *fixture, _ *books) { f.maintain() }
+
 // try is what proves new settings.
 func try(ctx context.Context, f *fixture, s logical.Storage, _ *books) error {
 	trial, err := f.broker.Try(ctx, f.source)
@@ -164,7 +167,7 @@ var operations = []operation{
 			}
 			return err
 		},
-		repeats: true, before: []int{0, 1, 1, 1, 0, 0, 0, 0, 0}, after: []int{0, 1, 1, 0, 0, 0, 0, 0, 0},
+		repeats: true, before: []int{0, 1, 1, 1, 0}, after: []int{0, 1, 1, 0, 0},
 	},
 
 	{
@@ -198,13 +201,13 @@ var operations = []operation{
 		name: "settling of an owed logout that is pending then", fixture: newFixture, prepare: owedSession, do: maintain,
 		before: []int{1, 1, 1, 1, 1}, after: []int{1, 1, 1, 1, 0},
 	},
-	{name: "end of leased sessions", fixture: newFixture, prepare: inTurn(toRevoke(2), pass(45*time.Minute)), do: maintain},
-	{name: "end of a shared session", fixture: newSharedFixture, prepare: inTurn(toRevoke(3), pass(45*time.Minute)), do: maintain},
+	{name: "end of leased sessions", fixture: newFixture, prepare: inTurn(toRevoke(2), pass(45*time.Minute), firstRun), do: maintain},
+	{name: "end of a shared session", fixture: newSharedFixture, prepare: inTurn(toRevoke(3), pass(45*time.Minute), firstRun), do: maintain},
 	{name: "assumed end of a session", fixture: func(t *testing.T) *fixture {
 		f := newFixtureWithTTL(t, 4*time.Hour)
 		f.behave(func(b *workfronttest.Behaviour) { b.ExpiresIn = pointer(workfronttest.OmitExpiresIn) })
 		return f
-	}, prepare: inTurn(toRevoke(1), pass(45*time.Minute)), do: maintain},
+	}, prepare: inTurn(toRevoke(1), pass(45*time.Minute), firstRun), do: maintain},
 
 	{name: "termination", fixture: newSharedFixture, prepare: toRevoke(3), do: terminate, repeats: true},
 	{name: "termination, some leases stored together", fixture: newSharedFixture, prepare: toRevokeTogether, do: terminate, repeats: true},

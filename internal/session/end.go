@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"vault-plugin-secrets-workfront/internal/ledger"
@@ -14,65 +15,126 @@ const (
 	// does not hold Vault up: it keeps a lock meanwhile that delays a step-down.
 	logoutTimeout = 5 * time.Second
 	logoutRetries = 2
+	// pendingFor is how long a logout is retried after the first attempt that failed.
+	pendingFor = 24 * time.Hour
 )
 
 // logoutFunc logs a session out at Workfront. Its error says why the session may still be alive.
 type logoutFunc func(ctx context.Context, l ledger.Ledger, s *ledger.Session) error
 
-// end logs out the session that the caller holds and removes it from the ledger, or leaves its logout pending there; cause
-// says why it is pending. With an error nothing of that is certain, and the call can be repeated; until then the session is
-// not issued.
-func (b *Broker) end(
-	ctx context.Context, l ledger.Ledger, h *handle, how ending, logout logoutFunc,
-) (cause, err error) {
-	b.setEnding(h, how)
-	expired := h.session.Expired(b.now())
-	if expired && h.session.Stated {
-		return nil, b.remove(ctx, l, h)
-	}
-	// A leader that was frozen may have been replaced: then the session may have leases that this node knows nothing of.
-	if err := b.proof.renew(ctx, l, b.now); err != nil {
-		return nil, err
-	}
-	cause = logout(ctx, l, h.session)
+// attempt says how a session is logged out, and what for.
+type attempt struct {
+	how    ending
+	logout logoutFunc
+	// owed: the logout is owed like a pending one, also past an assumed expiry. Otherwise it is the one attempt that a session
+	// gets past its expiry.
+	owed bool
+}
+
+// fate is what happens to a session after an attempt to log it out.
+type fate int
+
+const (
+	undecided     fate = iota // the attempt was cut off
+	loggedOut                 // or Workfront does not know it
+	dropped                   // not logged out, and past its expiry or the time for retries
+	logoutPending             // to be tried again
+)
+
+// fateOf decides what happens to s after an attempt that ended with cause, for revocations, operators, trials and maintenance
+// alike. What Workfront itself answers past a session's expiry is final. Anything else says nothing of the session: no turn,
+// a pause, no answer, an answer from something in between, or one that came before Workfront can have heard of it.
+func fateOf(s *ledger.Session, owed bool, now time.Time, cause error) fate {
+	pending := s.State == ledger.StateLogoutPending
+	answered := workfront.AnsweredByWorkfront(cause) && !errors.Is(cause, workfront.ErrGoneTooSoon)
 	switch {
 	case cause == nil:
-		return nil, b.remove(ctx, l, h)
-	case ctx.Err() != nil:
-		return nil, ctx.Err() // Vault is leaving; the revocation will be repeated
-	case expired && !errors.Is(cause, errMarkedUnavailable):
-		b.logger.Debug("session not logged out, but past its assumed lifetime", "session_id", h.id, "error", cause)
-		return nil, b.remove(ctx, l, h)
+		return loggedOut
+	case pending && !now.Before(retryUntil(s)):
+		return dropped
+	case answered && s.Expired(now) && (s.Stated || !pending && !owed):
+		return dropped
 	}
-	return cause, b.setPending(ctx, l, h, h.session, cause)
+	return logoutPending
+}
+
+// retryUntil returns when a pending logout is given up.
+func retryUntil(s *ledger.Session) time.Time { return s.PendingSince.Add(pendingFor) }
+
+// end makes an attempt to log out s, which the caller holds, and does what fateOf decides: it removes s from the ledger, or
+// leaves its logout pending there. cause says why s may still be alive. h.session is s, or nil if the ledger does not hold s.
+// With err, nothing of that is certain, and the call can be repeated; until then the session is not issued.
+func (b *Broker) end(
+	ctx context.Context, l ledger.Ledger, h *handle, s *ledger.Session, a attempt,
+) (f fate, cause, err error) {
+	b.setEnding(h, a.how)
+	defer func() {
+		if err != nil && s.State == ledger.StateLogoutPending {
+			b.setEnding(h, notEnding) // storage says what is to be done
+		}
+	}()
+	if h.session != nil {
+		// A leader that was frozen may have been replaced: then the session may have leases that this node knows nothing of.
+		if err := b.proof.renew(ctx, l, b.now); err != nil {
+			return undecided, nil, err
+		}
+	}
+	cause = a.logout(ctx, l, s)
+	if cause != nil && ctx.Err() != nil {
+		return undecided, nil, ctx.Err() // Vault is leaving; the revocation will be repeated
+	}
+	f = fateOf(s, a.owed, b.now(), cause)
+	if f == logoutPending {
+		return f, cause, b.setPending(ctx, l, h, s, cause)
+	}
+	if f == dropped {
+		b.logger.Debug("session not logged out, but past its expiry or the time for retries", "session_id", h.id,
+			"base_url", s.Endpoint.BaseURL, "error", cause)
+	}
+	return f, cause, b.remove(ctx, l, h)
+}
+
+// endHeld is end for a session that the ledger holds, and of which only a failure of storage matters to the caller.
+func (b *Broker) endHeld(ctx context.Context, l ledger.Ledger, h *handle, how ending, logout logoutFunc) error {
+	_, _, err := b.end(ctx, l, h, h.session, attempt{how: how, logout: logout})
+	return err
 }
 
 // remove takes a session out of the ledger, with its leases. The caller holds it.
 func (b *Broker) remove(ctx context.Context, l ledger.Ledger, h *handle) error {
-	if err := l.Remove(ctx, h.session, h.leases.stored()); err != nil {
-		b.setStale(h)
-		return err
+	if h.session != nil {
+		if err := l.Remove(ctx, h.session, h.leases.stored()); err != nil {
+			b.setStale(h)
+			return err
+		}
 	}
+	b.young.forget(h.id)
 	b.setHeld(h, nil, newLeaseSet())
 	b.setEnding(h, notEnding)
 	return nil
 }
 
 // setPending stores that the logout of s is pending, and removes its leases. The caller holds it. h.session is s, or nil if
-// the ledger does not hold s yet.
+// the ledger does not hold s yet. The log and the event come with the first failure that says more than that the session is
+// too young.
 func (b *Broker) setPending(ctx context.Context, l ledger.Ledger, h *handle, s *ledger.Session, cause error) error {
-	first := s.State != ledger.StateLogoutPending
 	pending := b.pending(s)
+	announced := pending.Unannounced && !errors.Is(cause, workfront.ErrGoneTooSoon)
+	if announced {
+		pending.Unannounced = false
+	}
 	if err := l.SetPending(ctx, h.session, pending, h.leases.stored()); err != nil {
 		b.setStale(h)
 		return err
 	}
 	b.setHeld(h, pending, newLeaseSet())
 	b.setEnding(h, notEnding)
-	b.notePending(pending, cause)
-	if first {
+	if announced {
+		b.notePending(pending, cause)
 		b.notify(ctx, event(EventLogoutPending, pending))
+		return nil
 	}
+	b.logger.Debug("logout still pending", "session_id", h.id, "base_url", s.Endpoint.BaseURL, "error", cause)
 	return nil
 }
 
@@ -81,7 +143,7 @@ func (b *Broker) pending(s *ledger.Session) *ledger.Session {
 	p := *s
 	p.Lease = ledger.LeaseID{}
 	if s.State != ledger.StateLogoutPending {
-		p.State, p.PendingSince = ledger.StateLogoutPending, b.now().Round(0)
+		p.State, p.PendingSince, p.Unannounced = ledger.StateLogoutPending, b.now().Round(0), true
 	}
 	return &p
 }
@@ -96,7 +158,7 @@ func (b *Broker) tryLogout(ctx context.Context, l ledger.Ledger, s *ledger.Sessi
 
 // logoutNow ends the session at Workfront.
 func (b *Broker) logoutNow(ctx context.Context, l ledger.Ledger, s *ledger.Session) error {
-	return b.logoutWith(ctx, l, s, func(c *workfront.Client) *workfront.Client { return c })
+	return b.logoutWith(ctx, l, s, func(c *workfront.Client) *workfront.Client { return c }, b.young.has(s))
 }
 
 // logoutInBackground is tryLogout for what can wait: it leaves Workfront's limit of calls to others.
@@ -104,13 +166,15 @@ func (b *Broker) logoutInBackground(ctx context.Context, l ledger.Ledger, s *led
 	if b.outages.isMarked(s.Endpoint.BaseURL) {
 		return errMarkedUnavailable
 	}
-	return b.logoutWith(ctx, l, s, (*workfront.Client).Background)
+	return b.logoutWith(ctx, l, s, (*workfront.Client).Background, b.young.has(s))
 }
 
+// logoutWith logs a session out by a view of its host's client. If it is young, Workfront is not believed when it does not
+// know it.
 func (b *Broker) logoutWith(
-	ctx context.Context, l ledger.Ledger, s *ledger.Session, view func(*workfront.Client) *workfront.Client,
+	ctx context.Context, l ledger.Ledger, s *ledger.Session, view func(*workfront.Client) *workfront.Client, young bool,
 ) error {
-	endpoint, _, err := b.logoutEndpoint(ctx, l.Storage(), s)
+	endpoint, configured, err := b.logoutEndpoint(ctx, l.Storage(), s)
 	if err != nil {
 		return err
 	}
@@ -122,7 +186,8 @@ func (b *Broker) logoutWith(
 	defer cancel()
 	begun := b.now()
 	err = view(client).Logout(sending, workfront.LogoutRequest{
-		Token: s.Token, APIVersions: []string{s.Endpoint.APIVersion}, MaxRetries: logoutRetries,
+		Token: s.Token, APIVersions: apiVersions(configured, s), MaxRetries: logoutRetries,
+		Young: young, On2xx: func() { b.young.answered(s.ID()) },
 	})
 	b.observer.LogoutDone(err, b.now().Sub(begun))
 	if ctx.Err() == nil {
@@ -130,6 +195,16 @@ func (b *Broker) logoutWith(
 	}
 	b.logouts.add(s.ID()) // a failure may hide a logout
 	return err
+}
+
+// apiVersions returns the versions of the API that a call with s is tried with, in this order: the configured one, which is
+// empty if the configuration does not name the same host; the one that the session pins; and none, which Workfront serves with
+// its newest. Workfront retires versions, and a session must not outlive the last one that this mount knew.
+func apiVersions(configured string, s *ledger.Session) []string {
+	if configured == "" {
+		return slices.Compact([]string{s.Endpoint.APIVersion, ""})
+	}
+	return slices.Compact([]string{configured, s.Endpoint.APIVersion, ""})
 }
 
 // uncancelled returns a context that ends after timeout, or at the deadline of ctx, but not when ctx is cancelled: a logout that

@@ -102,6 +102,7 @@ func TestReadersDoNotWaitForTheEndOfASession(t *testing.T) {
 	}{
 		{"its leases are removed, because it has expired", func(f *fixture, _ []*session.Lease) func() {
 			f.clock.Advance(time.Hour)
+			f.maintain() // ends nothing yet
 			gate := storagetest.NewGate()
 			slow := storagetest.Over(f.storage, storagetest.Rule{
 				On: storagetest.Delete, Prefix: "lease/", Times: 1, Then: gate.Hold,

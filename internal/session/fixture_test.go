@@ -62,7 +62,7 @@ func newFixtureWithTTL(t *testing.T, sessionTTL time.Duration) *fixture {
 	if err := ledger.New(f.storage).SetTrust(t.Context(), server.CACert()); err != nil {
 		t.Fatal(err)
 	}
-	f.options = session.Options{Now: c.Now, Logger: hclog.NewNullLogger()}
+	f.options = session.Options{Now: c.Now, Logger: hclog.NewNullLogger(), CheckAgain: time.Millisecond}
 	f.broker = f.newBroker()
 	f.source = session.Source{
 		Endpoint:       ledger.Endpoint{BaseURL: server.URL(), CACert: server.CACert(), APIVersion: "v22.0"},
@@ -103,6 +103,13 @@ func (f *fixture) maintain() {
 	if err := f.broker.Maintain(f.t.Context(), f.storage); err != nil {
 		f.t.Fatalf("maintain: %v", err)
 	}
+}
+
+// expire runs maintenance twice: what has expired is ended once two runs say so.
+func (f *fixture) expire() {
+	f.t.Helper()
+	f.maintain()
+	f.maintain()
 }
 
 // behave changes what the documentation leaves open.

@@ -176,14 +176,15 @@ func (b *Broker) dropLocked(h *handle) {
 	}
 }
 
-// useLocked begins a call that uses the session, if it can take one now. It is ended by endUseLocked.
+// useLocked begins a call that uses the session, if it can take one now. A session that is gone is only used to release its
+// leases. It is ended by endUseLocked.
 func (b *Broker) useLocked(h *handle) bool {
 	return h != nil && h.sem.TryAcquire(1) && b.usesLocked(h)
 }
 
 // usesLocked is useLocked for a caller that has its turn of sem already; if the session cannot be used, that is given back.
 func (b *Broker) usesLocked(h *handle) bool {
-	if h.stale || h.ending != notEnding || h.session == nil || h.session.State != ledger.StateActive {
+	if h.stale || h.ending != notEnding || h.session == nil || h.session.State == ledger.StateLogoutPending {
 		h.sem.Release(1)
 		return false
 	}
@@ -196,7 +197,7 @@ func (b *Broker) endUseLocked(h *handle) {
 	b.unrefLocked(h)
 }
 
-// attach adds a lease to a session that memory knows as live, if good accepts it, and returns the session. If it returns
+// attach adds a lease to a session that memory knows as active, if good accepts it, and returns the session. If it returns
 // none and no error, nothing was done. After an error the lease may have been stored.
 func (b *Broker) attach(
 	ctx context.Context, l ledger.Ledger, id string, lease ledger.LeaseID, good func(*ledger.Session) bool,
@@ -208,7 +209,7 @@ func (b *Broker) attach(
 		return nil, nil
 	}
 	session := h.session
-	if !good(session) {
+	if session.State != ledger.StateActive || !good(session) {
 		b.endUseLocked(h)
 		b.mu.Unlock()
 		return nil, nil
@@ -319,7 +320,7 @@ func (b *Broker) untilEnding(ctx context.Context, h *handle) (context.Context, c
 	return waiting, cancel
 }
 
-// detach removes a lease from a session that memory knows as live, if others remain. The lease may be gone already: Vault
+// detach removes a lease from a session that memory knows as active or gone, if others remain. The lease may be gone already: Vault
 // repeats revocations. It tells whether it did; if not, and without an error, the caller has to hold the session.
 func (b *Broker) detach(ctx context.Context, l ledger.Ledger, id string, lease ledger.LeaseID) (bool, error) {
 	b.mu.Lock()

@@ -150,6 +150,7 @@ func (b *Broker) exchange(
 	}
 	s := newSession(src, started)
 	s.Trust, s.Endpoint.CACert = trust, ""
+	b.young.returned(s.ID())
 	return s, nil
 }
 

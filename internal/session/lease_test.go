@@ -43,24 +43,39 @@ func TestReleaseSurvivesRestart(t *testing.T) {
 	f.wantEmptyLedger()
 }
 
+// refusedLogout is Workfront's own answer.
+const refusedLogout = `{"error":{"class":"com.attask.AccessException","message":"no"}}`
+
 func TestEndOfSession(t *testing.T) {
-	const life = 30 * time.Minute
+	const life, pending = 30 * time.Minute, ledger.StateLogoutPending
+	logout := func(status int, body string) workfronttest.Fault {
+		return workfronttest.Fault{Endpoint: workfronttest.EndpointLogout, Status: status, Body: body}
+	}
+	none := workfronttest.Fault{}
+	refusal := logout(403, refusedLogout)
+	broken, page, paused, unavailable := logout(500, ""), logout(403, "<html>no</html>"), logout(429, ""), logout(503, "")
 	tests := []struct {
 		name      string
 		expiresIn string
 		after     time.Duration
-		broken    bool // Workfront answers 500 to the logout
+		fault     workfronttest.Fault // of the logout
 		logouts   int
 		state     ledger.State
 	}{
-		{"stated, before", "1800", life - time.Second, false, 1, ""},
-		{"stated, past: not called", "1800", life, false, 0, ""},
-		{"stated, past and broken: not called", "1800", life, true, 0, ""},
-		{"assumed, before", workfronttest.OmitExpiresIn, life - time.Second, false, 1, ""},
-		{"assumed, before and broken: pending", workfronttest.OmitExpiresIn, life - time.Second, true, 1, ledger.StateLogoutPending},
-		{"assumed, past: one attempt", workfronttest.OmitExpiresIn, life, false, 1, ""},
-		{"assumed, past and broken: its failure is no error", workfronttest.OmitExpiresIn, life, true, 1, ""},
-		{"zero is no statement", "0", life, true, 1, ""},
+		{"stated, before", "1800", life - time.Second, none, 1, ""},
+		{"stated, before and refused: pending", "1800", life - time.Second, refusal, 1, pending},
+		{"stated, past: one attempt", "1800", life, none, 1, ""},
+		{"stated, past and refused: dropped", "1800", life, refusal, 1, ""},
+		{"stated, past and broken: pending", "1800", life, broken, 1, pending},
+		{"assumed, before", workfronttest.OmitExpiresIn, life - time.Second, none, 1, ""},
+		{"assumed, before and refused: pending", workfronttest.OmitExpiresIn, life - time.Second, refusal, 1, pending},
+		{"assumed, past: one attempt", workfronttest.OmitExpiresIn, life, none, 1, ""},
+		{"assumed, past and refused: dropped", workfronttest.OmitExpiresIn, life, refusal, 1, ""},
+		{"assumed, past and broken: pending", workfronttest.OmitExpiresIn, life, broken, 1, pending},
+		{"assumed, past and a page: pending", workfronttest.OmitExpiresIn, life, page, 1, pending},
+		{"assumed, past and too many calls: pending", workfronttest.OmitExpiresIn, life, paused, 3, pending},
+		{"assumed, past and unavailable: pending", workfronttest.OmitExpiresIn, life, unavailable, 3, pending},
+		{"zero is no statement", "0", life, broken, 1, pending},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -68,8 +83,8 @@ func TestEndOfSession(t *testing.T) {
 			f.behave(func(b *workfronttest.Behaviour) { b.ExpiresIn = pointer(tt.expiresIn) })
 			lease := f.issue()
 			f.clock.Advance(tt.after)
-			if tt.broken {
-				f.server.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointLogout, Status: 500})
+			if tt.fault.Status != 0 {
+				f.server.Inject(tt.fault)
 			}
 			f.release(lease)
 			if got := f.server.Stats().Logouts; got != tt.logouts {
@@ -78,7 +93,11 @@ func TestEndOfSession(t *testing.T) {
 			f.wantState(lease, tt.state)
 			if tt.state == "" {
 				f.wantEmptyLedger()
+				return
 			}
+			f.recover()
+			f.wantAlive(lease, false)
+			f.wantEmptyLedger()
 		})
 	}
 }

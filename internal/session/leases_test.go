@@ -430,7 +430,7 @@ func TestUnreadablePage(t *testing.T) {
 					}
 				} else {
 					f.clock.Advance(time.Hour)
-					f.maintain()
+					f.expire()
 				}
 				f.wantAlive(b.revoked[0], false)
 				f.wantOnlyCurrent()

@@ -7,14 +7,15 @@ import (
 	"time"
 
 	"vault-plugin-secrets-workfront/internal/await"
+	"vault-plugin-secrets-workfront/internal/ledger"
 	"vault-plugin-secrets-workfront/internal/session"
 	"vault-plugin-secrets-workfront/internal/storagetest"
 	"vault-plugin-secrets-workfront/internal/workfronttest"
 )
 
-// A shared session with many leases is logged out outside Vault. Neither readers nor revocations wait until all of its
-// leases are removed.
-func TestNobodyWaitsForTheRemovalOfADeadSession(t *testing.T) {
+// A shared session with many leases is logged out outside Vault. Readers do not wait until storage says so, and its leases are
+// released as usual.
+func TestReadersDoNotWaitForTheStateOfADeadSession(t *testing.T) {
 	f := newSharedFixture(t)
 	var leases []*session.Lease
 	for range 100 {
@@ -24,9 +25,10 @@ func TestNobodyWaitsForTheRemovalOfADeadSession(t *testing.T) {
 	f.clock.Advance(time.Minute)
 	gate := storagetest.NewGate()
 	slow := storagetest.Over(f.storage, storagetest.Rule{
-		On: storagetest.Delete, Prefix: "lease/", Times: 1, Then: gate.Hold,
+		On: storagetest.Put, Prefix: "session/" + leases[0].SessionID, Times: 1, Then: gate.Hold,
 	})
-	if _, err := f.broker.Issue(t.Context(), slow, f.source); err != nil { // gets the dead one, and begins the check
+	last, err := f.broker.Issue(t.Context(), slow, f.source) // gets the dead one, and begins the check
+	if err != nil {
 		t.Fatal(err)
 	}
 	<-gate.Reached
@@ -35,11 +37,14 @@ func TestNobodyWaitsForTheRemovalOfADeadSession(t *testing.T) {
 	if next.SessionID == leases[0].SessionID {
 		t.Error("a dead session was issued")
 	}
-	f.release(leases[99])
 	gate.Open()
 	f.broker.AwaitBackground()
-	f.release(leases[98])
-	f.wantState(leases[0], "")
+	for _, l := range leases {
+		f.wantState(l, ledger.StateGone)
+		f.release(l)
+	}
+	f.release(last)
+	f.wantState(last, "")
 	f.release(next)
 	f.settle()
 	f.wantOnlyCurrent()

@@ -3,33 +3,36 @@ package session
 import (
 	"context"
 	"errors"
-	"slices"
+	"math/rand/v2"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/vault/sdk/logical"
-	"golang.org/x/sync/errgroup"
 
 	"vault-plugin-secrets-workfront/internal/ledger"
+	"vault-plugin-secrets-workfront/internal/workfront"
 )
 
-const (
-	// pendingFor is how long a logout is retried, if the session's stated lifetime does not end before.
-	pendingFor = 24 * time.Hour
-	// parallelEnds is how many sessions are ended at a time.
-	parallelEnds = 16
-	// lastBegin is how long before its deadline maintenance begins with no other session, so that what it has begun is not cut off
-	// between the writes of a removal.
-	lastBegin = 2 * logoutTimeout
-)
+// lastBegin is how long before its deadline maintenance begins with no other session, so that what it has begun is not cut off
+// between the writes of a removal.
+const lastBegin = 2 * logoutTimeout
 
-// retryUntil returns when a pending logout is given up.
-func retryUntil(s *ledger.Session) time.Time {
-	limit := s.PendingSince.Add(pendingFor)
-	if s.Stated && s.ExpiresAt.Before(limit) {
-		return s.ExpiresAt
-	}
-	return limit
+// runs remembers when maintenance last ran, so that a clock that is wrong for one run ends nothing. It is safe for concurrent
+// use.
+type runs struct {
+	mu   sync.Mutex
+	last time.Time // by the wall clock; zero before the first run of the process
+}
+
+// begin notes a run. It returns the time before which an expiry is past: the earlier one of this run's and the last run's.
+func (r *runs) begin(now time.Time) time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now = now.Round(0)
+	past := earlier(now, r.last)
+	r.last = now
+	return past
 }
 
 // Maintain drops sessions that have expired and retries pending logouts. What it costs follows those, not the number of live
@@ -37,6 +40,7 @@ func retryUntil(s *ledger.Session) time.Time {
 func (b *Broker) Maintain(ctx context.Context, storage logical.Storage) error {
 	b.tellSums()
 	b.outages.retryNow() // the next run is a minute away
+	b.young.prune()
 	begins := ctx
 	if deadline, ok := ctx.Deadline(); ok {
 		earlier, cancel := context.WithDeadline(ctx, deadline.Add(-lastBegin))
@@ -48,7 +52,7 @@ func (b *Broker) Maintain(ctx context.Context, storage logical.Storage) error {
 
 // maintain is Maintain that begins with no other session once begins has ended.
 func (b *Broker) maintain(ctx, begins context.Context, l ledger.Ledger) error {
-	expired, err := l.ExpiredBuckets(ctx, b.now())
+	expired, err := l.ExpiredBuckets(ctx, b.runs.begin(b.now()))
 	if err != nil {
 		return err
 	}
@@ -89,49 +93,45 @@ func (b *Broker) dropExpired(ctx, begins context.Context, l ledger.Ledger, bucke
 		switch {
 		case h.session == nil, !bucket.Holds(h.session):
 			return l.DropExpiry(ctx, bucket, h.id)
-		case h.session.State == ledger.StateLogoutPending && !h.session.Stated:
-			return nil // may be alive, and is retried until retryUntil
+		case h.session.State == ledger.StateLogoutPending:
+			return nil // retryPending finds it through its own index
 		}
-		_, err := b.end(ctx, l, h, endingRegardless, b.logoutInBackground)
-		return err
+		return b.endHeld(ctx, l, h, endingRegardless, b.logoutInBackground)
 	})
 }
 
-// retryPending retries pending logouts. The log is told of the sums, because there can be thousands.
+// retryPending retries pending logouts, in random order: those that are refused each time must not keep others from their
+// turn. The log is told of the sums, because there can be thousands.
 func (b *Broker) retryPending(ctx, begins context.Context, l ledger.Ledger, ids []string) error {
 	var finished, givenUp, remaining atomic.Int64
 	var failure atomic.Pointer[failedLogout] // one of those that were tried
-	err := b.each(ctx, begins, l, ids, func(ctx context.Context, h *handle) error {
+	rand.Shuffle(len(ids), func(i, j int) { ids[i], ids[j] = ids[j], ids[i] })
+	err := b.eachInTurn(ctx, begins, l, ids, newHostTurns(), func(ctx context.Context, h *handle) error {
 		s := h.session
 		if s == nil || s.State != ledger.StateLogoutPending {
 			return l.DropPending(ctx, h.id)
 		}
-		b.setEnding(h, endingRegardless) // no reader waits for it
-		if !b.now().Before(retryUntil(s)) {
+		// No reader waits for it.
+		f, cause, err := b.end(ctx, l, h, s, attempt{how: endingRegardless, logout: b.logoutInBackground})
+		if err != nil {
+			return err
+		}
+		switch {
+		case f == loggedOut:
+			b.logger.Debug("pending logout succeeded", "session_id", h.id, "base_url", s.Endpoint.BaseURL)
+			finished.Add(1)
+			b.notify(ctx, event(EventLogoutFinished, s))
+		case f == dropped:
 			b.logger.Debug("pending logout given up", "session_id", h.id, "base_url", s.Endpoint.BaseURL,
 				"pending_since", s.PendingSince.Format(time.RFC3339))
 			givenUp.Add(1)
-			return b.remove(ctx, l, h)
-		}
-		if err := b.proof.renew(ctx, l, b.now); err != nil {
-			b.setEnding(h, notEnding) // storage says what is to be done
-			return err
-		}
-		if err := b.logoutInBackground(ctx, l, s); err != nil {
-			b.setEnding(h, notEnding)
-			b.logger.Debug("logout still pending", "session_id", h.id, "base_url", s.Endpoint.BaseURL, "error", err)
+		case errors.Is(cause, workfront.ErrGoneTooSoon): // nothing has failed yet
+		default:
 			remaining.Add(1)
-			if !errors.Is(err, errMarkedUnavailable) {
-				failure.Store(&failedLogout{s.Endpoint.BaseURL, err})
+			if !errors.Is(cause, errMarkedUnavailable) {
+				failure.Store(&failedLogout{s.Endpoint.BaseURL, cause})
 			}
-			return nil
 		}
-		if err := b.remove(ctx, l, h); err != nil {
-			return err
-		}
-		b.logger.Debug("pending logout succeeded", "session_id", h.id, "base_url", s.Endpoint.BaseURL)
-		finished.Add(1)
-		b.notify(ctx, event(EventLogoutFinished, s))
 		return nil
 	})
 	if n := finished.Load(); n > 0 {
@@ -154,45 +154,4 @@ func (b *Broker) retryPending(ctx, begins context.Context, l ledger.Ledger, ids 
 type failedLogout struct {
 	baseURL string
 	err     error
-}
-
-// each calls do for each session, several at a time, while it holds the session. What fails for one does not keep the others
-// from their turn; the end of begins does, after which no other one is begun. Sessions whose entries cannot be read are left alone, and the log says how many.
-func (b *Broker) each(
-	ctx, begins context.Context, l ledger.Ledger, ids []string, do func(context.Context, *handle) error,
-) error {
-	var group errgroup.Group
-	group.SetLimit(parallelEnds)
-	errs := make([]error, len(ids))
-	for i, id := range ids {
-		if begins.Err() != nil {
-			break
-		}
-		group.Go(func() error {
-			h, err := b.hold(ctx, l, id)
-			if err != nil {
-				errs[i] = err
-				return nil
-			}
-			defer b.letGo(h)
-			if errs[i] = do(ctx, h); errs[i] != nil {
-				b.setStale(h)
-			}
-			return nil
-		})
-	}
-	_ = group.Wait()
-	readable := slices.DeleteFunc(errs, isUnreadable)
-	if n := len(ids) - len(readable); n > 0 {
-		b.logger.Error("sessions left alone: their storage entries are damaged, or written by a newer version of this plugin; "+
-			"see `vault list -detailed` of this mount's sessions", "sessions", n)
-	}
-	return errors.Join(append(readable, ctx.Err())...)
-}
-
-// isUnreadable tells whether err says that an entry in storage is damaged or newer.
-func isUnreadable(err error) bool {
-	var damaged *ledger.DamagedError
-	var newer *ledger.NewerError
-	return errors.As(err, &damaged) || errors.As(err, &newer)
 }

@@ -26,6 +26,8 @@ type Observer interface {
 	LogoutDone(err error, took time.Duration)
 	// RefreshFailed is told when an attempt to replace a shared session in the background failed.
 	RefreshFailed()
+	// SessionGone is told when Workfront turned out not to know a shared session any more, before its expiry.
+	SessionGone()
 }
 
 // unobserved is the Observer of a Broker that nobody observes.
@@ -35,6 +37,7 @@ func (unobserved) ExchangeDone(error, time.Duration) {}
 func (unobserved) ExchangeFailed(string, error)      {}
 func (unobserved) LogoutDone(error, time.Duration)   {}
 func (unobserved) RefreshFailed()                    {}
+func (unobserved) SessionGone()                      {}
 
 // Host is how it stands with a Workfront host at the moment.
 type Host struct {
@@ -53,7 +56,7 @@ func (b *Broker) Hosts() []Host {
 	return hosts
 }
 
-// Counts is how many sessions the ledger holds, by state.
+// Counts is how many sessions the ledger holds, by state. Those that are gone count as active until they end.
 type Counts struct{ Active, LogoutPending int }
 
 // Count counts the sessions in the ledger. It lists their keys and reads none of them, so one whose entry cannot be

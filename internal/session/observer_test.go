@@ -18,6 +18,7 @@ type observer struct {
 	mu                 sync.Mutex
 	exchanges, logouts []error
 	refreshFailures    int
+	gone               int
 	failed             map[string][]error // exchanges, by role
 }
 
@@ -46,6 +47,12 @@ func (o *observer) RefreshFailed() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.refreshFailures++
+}
+
+func (o *observer) SessionGone() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.gone++
 }
 
 func (o *observer) failures() int {
@@ -120,7 +127,7 @@ func TestHosts(t *testing.T) {
 	}
 	lease := f.issue()
 	unavailable(false)
-	f.server.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointLogout, Status: 500})
+	f.server.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointLogout, Status: 502})
 	f.release(lease)
 	unavailable(true)
 	f.clock.Advance(15 * time.Second)

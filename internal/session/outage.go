@@ -2,6 +2,7 @@ package session
 
 import (
 	"errors"
+	"net/http"
 	"sync"
 	"time"
 
@@ -15,6 +16,8 @@ import (
 const (
 	firstOutage   = 15 * time.Second
 	longestOutage = 45 * time.Second
+	// forgetOutage is how long after its last failure a host is forgotten: nothing may be logged out there again.
+	forgetOutage = 10 * time.Minute
 )
 
 // errMarkedUnavailable stands for a logout that was not tried.
@@ -31,6 +34,7 @@ type outages struct {
 type outage struct {
 	lasts time.Duration // as it is reckoned for now
 	until time.Time
+	at    time.Time // of the last failure
 }
 
 func newOutages(now func() time.Time) outages {
@@ -49,21 +53,35 @@ func (p *outages) retryNow() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for host, o := range p.hosts {
+		if p.now().Sub(o.at) >= forgetOutage {
+			delete(p.hosts, host)
+			continue
+		}
 		o.until = time.Time{}
 		p.hosts[host] = o
 	}
 }
 
-// observe learns from the outcome of a logout whether the host is unavailable. One that waited in vain for its turn says
-// nothing of that.
+// observe learns from the outcome of one session's logout. A call that timed out in the queue, and a 429, say nothing about
+// the host's health. Of the others, only the answers of a proxy or load balancer that finds nothing behind it, and no answer,
+// mark the host: a 500 may be due to that session alone, and must not keep the others from being logged out.
 func (p *outages) observe(baseURL string, err error) {
 	var unavailable *workfront.UnavailableError
 	if busy := (*workfront.BusyError)(nil); errors.As(err, &busy) {
 		return
 	}
+	down := false
+	if errors.As(err, &unavailable) {
+		switch unavailable.Status {
+		case http.StatusTooManyRequests:
+			return
+		case 0, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+			down = true
+		}
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !errors.As(err, &unavailable) {
+	if !down {
 		delete(p.hosts, baseURL)
 		return
 	}
@@ -72,5 +90,6 @@ func (p *outages) observe(baseURL string, err error) {
 		o.lasts = min(max(firstOutage, 2*o.lasts), longestOutage)
 		o.until = p.now().Add(o.lasts)
 	}
+	o.at = p.now()
 	p.hosts[baseURL] = o
 }

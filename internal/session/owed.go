@@ -113,16 +113,15 @@ func (b *Broker) settleLease(
 // settleEnd ends a session that nobody leases, whether or not the ledger holds it.
 func (b *Broker) settleEnd(ctx context.Context, l ledger.Ledger, h *handle, s *ledger.Session) error {
 	if h.session != nil {
-		if h.leases.len() > 0 || h.session.State != ledger.StateActive {
+		if h.leases.len() > 0 || h.session.State == ledger.StateLogoutPending {
 			return nil
 		}
-		_, err := b.end(ctx, l, h, endingUnleased, b.tryLogout)
-		return err
+		return b.endHeld(ctx, l, h, endingUnleased, b.tryLogout)
 	}
 	if s == nil {
 		return nil // ended meanwhile
 	}
-	_, err := b.endUnstored(ctx, l, h, s, b.tryLogout)
+	_, _, err := b.end(ctx, l, h, s, attempt{how: endingUnleased, logout: b.tryLogout, owed: true})
 	return err
 }
 
@@ -132,23 +131,7 @@ func (b *Broker) settleEnding(ctx context.Context, l ledger.Ledger, h *handle) e
 	case h.session == nil:
 		b.setEnding(h, notEnding)
 	case how == endingRegardless:
-		_, err := b.end(ctx, l, h, how, b.tryLogout)
-		return err
+		return b.endHeld(ctx, l, h, how, b.tryLogout)
 	}
 	return nil
-}
-
-// endUnstored logs out a session that the ledger does not hold, or stores it there with its logout pending; cause says why. The
-// caller holds it.
-func (b *Broker) endUnstored(
-	ctx context.Context, l ledger.Ledger, h *handle, s *ledger.Session, logout logoutFunc,
-) (cause, err error) {
-	if s.Stated && s.Expired(b.now()) {
-		return nil, nil
-	}
-	cause = logout(ctx, l, s)
-	if cause == nil || ctx.Err() != nil {
-		return nil, ctx.Err()
-	}
-	return cause, b.setPending(ctx, l, h, s, cause)
 }

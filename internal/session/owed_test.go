@@ -73,7 +73,7 @@ func TestOwedLogoutThatIsPendingEndsLikeOthers(t *testing.T) {
 	again := f.issue() // Workfront returns it again
 	f.wantState(again, ledger.StateActive)
 	f.clock.Advance(3 * time.Hour)
-	f.maintain()
+	f.expire()
 	f.wantEmptyLedger()
 }
 
@@ -151,20 +151,40 @@ func TestTerminate(t *testing.T) {
 	t.Run("tries even where a logout has just failed", func(t *testing.T) {
 		f := newFixture(t)
 		lease := f.issue()
-		f.leavePending()
+		f.leaveUnavailable()
 		if _, err := f.broker.Terminate(t.Context(), f.storage, lease.SessionID); err != nil {
 			t.Error(err)
 		}
 		f.wantAlive(lease, false)
 	})
-	t.Run("does not call past a stated end", func(t *testing.T) {
-		f := newFixture(t)
-		lease := f.issue()
-		f.clock.Advance(31 * time.Minute)
-		f.server.Suspend()
-		if _, err := f.broker.Terminate(t.Context(), f.storage, lease.SessionID); err != nil {
-			t.Error(err)
-		}
-		f.wantEmptyLedger()
-	})
+	for _, tt := range []struct {
+		name, expiresIn string
+		fault           workfronttest.Fault
+		want            ledger.State
+	}{
+		{"past a stated expiry, refused", "1800", workfronttest.Fault{Status: 403, Body: refusedLogout}, ""},
+		{"past a stated expiry, broken", "1800", workfronttest.Fault{Status: 500}, ledger.StateLogoutPending},
+		{"past an assumed expiry, refused", workfronttest.OmitExpiresIn, workfronttest.Fault{Status: 403, Body: refusedLogout},
+			ledger.StateLogoutPending},
+		{"past an assumed expiry, too many calls", workfronttest.OmitExpiresIn, workfronttest.Fault{Status: 429},
+			ledger.StateLogoutPending},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := newFixtureWithTTL(t, 4*time.Hour)
+			f.behave(func(b *workfronttest.Behaviour) { b.ExpiresIn = pointer(tt.expiresIn) })
+			lease := f.issue()
+			f.clock.Advance(31 * time.Minute)
+			tt.fault.Endpoint = workfronttest.EndpointLogout
+			f.server.Inject(tt.fault)
+			_, err := f.broker.Terminate(t.Context(), f.storage, lease.SessionID)
+			f.wantState(lease, tt.want)
+			if pending := tt.want != ""; pending != (err != nil) {
+				t.Errorf("got %v, want an error if the logout is pending", err)
+			}
+			if tt.want != "" {
+				f.recover()
+				f.wantNothingLeft()
+			}
+		})
+	}
 }

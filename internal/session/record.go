@@ -88,8 +88,8 @@ func (b *Broker) assumesAnew(known *ledger.Session) bool {
 	return known.InLastQuarter(now)
 }
 
-// renewed returns what becomes of a session in the ledger that Workfront has returned again. If its logout was pending, it
-// is live again.
+// renewed returns what becomes of a session in the ledger that Workfront has returned again. If its logout was pending, or
+// Workfront did not know it, it is active again.
 func (b *Broker) renewed(known, fresh *ledger.Session) *ledger.Session {
 	updated := *known
 	switch {
@@ -103,10 +103,14 @@ func (b *Broker) renewed(known, fresh *ledger.Session) *ledger.Session {
 	if fresh.MayHavePages() {
 		updated = *updated.WithPages()
 	}
-	if known.State == ledger.StateLogoutPending {
-		updated.State, updated.PendingSince = ledger.StateActive, time.Time{}
-	}
-	return &updated
+	return activated(&updated)
+}
+
+// activated returns s as a session that may be issued.
+func activated(s *ledger.Session) *ledger.Session {
+	a := *s
+	a.State, a.PendingSince, a.Unannounced = ledger.StateActive, time.Time{}, false
+	return &a
 }
 
 func later(a, b time.Time) time.Time {

@@ -73,8 +73,7 @@ func (b *Broker) releaseHeld(ctx context.Context, l ledger.Ledger, h *handle, le
 	case others == 0 && h.session.State == ledger.StateLogoutPending && !on:
 		return nil // made pending by an earlier try of this revocation
 	case others == 0:
-		_, err := b.end(ctx, l, h, endingUnleased, b.tryLogout)
-		return err
+		return b.endHeld(ctx, l, h, endingUnleased, b.tryLogout)
 	case lease == h.session.Lease && on:
 		updated := *h.session
 		updated.Lease = ledger.LeaseID{}
@@ -90,11 +89,11 @@ func (b *Broker) releaseHeld(ctx context.Context, l ledger.Ledger, h *handle, le
 
 // endUnleased ends the session that the caller holds if no one leases it.
 func (b *Broker) endUnleased(ctx context.Context, l ledger.Ledger, h *handle) error {
-	if h.session == nil || h.leases.len() > 0 || h.session.State != ledger.StateActive {
+	if h.session == nil || h.leases.len() > 0 || h.session.State == ledger.StateLogoutPending {
 		return nil
 	}
 	session := h.session
-	_, err := b.end(ctx, l, h, endingUnleased, b.tryLogout)
+	err := b.endHeld(ctx, l, h, endingUnleased, b.tryLogout)
 	if err != nil {
 		b.setStale(h)
 		b.owe(session, ledger.LeaseID{})

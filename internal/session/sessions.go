@@ -48,7 +48,7 @@ func (b *Broker) leasesInMemory(id string) (n int, ok bool) {
 
 // Terminate logs a session out at Workfront now, regardless of its leases, which can be revoked as usual afterwards. It
 // goes on when ctx is cancelled: once the first write is done, the session is logged out, or its logout is pending and
-// retried; then the error says why. A session that is not in the ledger is no error. An entry that cannot be read is
+// retried; then the error says why. One that is past its stated expiry is tried until Workfront answers. A session that is not in the ledger is no error. An entry that cannot be read is
 // deleted, and unreadable is true: nobody can log that session out any more.
 func (b *Broker) Terminate(ctx context.Context, storage logical.Storage, id string) (unreadable bool, err error) {
 	if err := b.begin(); err != nil {
@@ -80,13 +80,13 @@ func (b *Broker) Terminate(ctx context.Context, storage logical.Storage, id stri
 		return false, err
 	}
 	b.setHeld(h, pending, h.leases)
-	cause, err := b.end(ctx, l, h, endingRegardless, b.logoutNow)
+	f, cause, err := b.end(ctx, l, h, pending, attempt{how: endingRegardless, logout: b.logoutNow, owed: true})
 	if err != nil {
 		b.setStale(h)
 		return false, err
 	}
-	if cause != nil {
-		b.notify(ctx, event(EventLogoutPending, pending))
+	if f == logoutPending {
+		return false, cause
 	}
-	return false, cause
+	return false, nil
 }

@@ -171,7 +171,7 @@ func (b *Broker) scheduleBackground(
 		s.triedAt = now                                                     // whatever comes of it
 		_ = b.startRefreshLocked(ctx, l, src, fingerprint, s, inBackground) // the next reader tries again
 	}
-	if now.Sub(s.checkedAt) >= checkEvery && b.beginLocked() == nil {
+	if now.Sub(s.checkedAt) >= checkEvery && !b.young.has(session) && b.beginLocked() == nil {
 		s.checkedAt = now
 		go func() {
 			defer b.inFlight.Done()

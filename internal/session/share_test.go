@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"vault-plugin-secrets-workfront/internal/await"
+	"vault-plugin-secrets-workfront/internal/ledger"
 	"vault-plugin-secrets-workfront/internal/session"
 	"vault-plugin-secrets-workfront/internal/storagetest"
 	"vault-plugin-secrets-workfront/internal/workfront"
@@ -274,7 +275,7 @@ func TestUnleasedCurrentSessionIsDroppedAtItsEnd(t *testing.T) {
 	f.settleOnce()
 	f.release(first)
 	f.clock.Advance(2 * time.Hour)
-	f.maintain()
+	f.expire()
 	f.wantOnlyCurrent()
 	l := f.issue()
 	f.wantAlive(l, true)
@@ -295,15 +296,17 @@ func TestSessionEndedBySomeoneElseIsReplaced(t *testing.T) {
 		return next.SessionID != first.SessionID
 	})
 	f.wantAlive(next, true)
-	f.release(first)           // leases on it revoke cleanly
-	f.broker.AwaitBackground() // nobody waits for its removal
-	f.wantState(first, "")
+	f.broker.AwaitBackground()
+	f.wantState(first, ledger.StateGone)
+	f.release(first) // leases on it revoke cleanly
+	f.wantState(first, ledger.StateGone)
 }
 
 func TestSessionIsCheckedAfterAStart(t *testing.T) {
 	f := newSharedFixture(t)
 	first := f.issue()
 	f.server.EndSession(first.Token)
+	f.clock.Advance(10 * time.Second) // a younger one is not checked
 	f.broker = f.newBroker()
 	await.That(t, "the session is replaced", func() bool { return f.issue().SessionID != first.SessionID })
 }

@@ -59,7 +59,10 @@ func (b *Broker) noteClosing(err error) {
 // drain waits briefly for exchanges in flight, and lets no others begin.
 func (b *Broker) drain(ctx context.Context) {
 	b.mu.Lock()
-	b.closed = true
+	if !b.closed {
+		b.closed = true
+		close(b.closing)
+	}
 	b.mu.Unlock()
 	finished := make(chan struct{})
 	go func() {
@@ -86,7 +89,7 @@ func (b *Broker) logoutAll(ctx context.Context, l ledger.Ledger) error {
 		if h.session == nil {
 			return nil
 		}
-		_, err := b.end(ctx, l, h, endingRegardless, b.tryLogout)
+		_, _, err := b.end(ctx, l, h, h.session, attempt{how: endingRegardless, logout: b.tryLogout, owed: true})
 		return err
 	}))
 }

@@ -67,7 +67,7 @@ func TestCloseDuringAnOutage(t *testing.T) {
 	for _, disabling := range []bool{false, true} {
 		t.Run(fmt.Sprintf("disabling %t", disabling), func(t *testing.T) {
 			f := newFixture(t)
-			f.leavePending() // a moment ago it was down
+			f.leaveUnavailable() // a moment ago it was down
 			before := f.server.Stats().Logouts
 			f.broker.Close(t.Context(), f.storage, disabling)
 			if tried := f.server.Stats().Logouts > before; tried != disabling {

@@ -75,7 +75,7 @@ func TestIssueLeaksNothingWhenStorageFails(t *testing.T) {
 			t.Errorf("sessions: got %+v, want the one that was started to be logged out", stats)
 		}
 		f.clock.Advance(2 * time.Hour)
-		f.maintain() // drops index entries that lead nowhere
+		f.expire() // drops index entries that lead nowhere
 		f.wantEmptyLedger()
 		return true
 	})
@@ -100,7 +100,7 @@ func TestIssueLeaksNothingWhenStorageAndLogoutFail(t *testing.T) {
 			t.Errorf("sessions left at workfront after maintenance: got %+v, want none alive", stats)
 		}
 		f.clock.Advance(2 * time.Hour)
-		f.maintain()
+		f.expire()
 		f.wantEmptyLedger()
 		return true
 	})

@@ -43,9 +43,11 @@ func (b *Broker) TryObserved(ctx context.Context, src Source, observer func(work
 		b.inFlight.Done()
 		return nil, err
 	}
+	s := newSession(src, started)
+	b.young.returned(s.ID())
 	return &Trial{
 		Stated: started.ExpiresIn > 0, Disbelieved: started.Disbelieved,
-		broker: b, session: newSession(src, started), observer: observer,
+		broker: b, session: s, observer: observer,
 	}, err
 }
 
@@ -97,17 +99,18 @@ func (t *Trial) End(ctx context.Context, storage logical.Storage) (inUse bool, e
 		return false, err
 	}
 	defer b.letGo(h)
-	var cause error
 	switch {
 	case h.session == nil:
-		cause, err = b.endUnstored(ctx, l, h, s, t.logout)
 	case h.session.State == ledger.StateActive:
 		return true, nil
+	case h.session.State == ledger.StateGone && h.leases.len() > 0:
+		return true, b.activate(ctx, l, h) // Workfront has returned it again
 	default:
-		cause, err = b.end(ctx, l, h, endingUnleased, t.logout)
+		s = h.session
 	}
+	_, cause, err := b.end(ctx, l, h, s, attempt{how: endingUnleased, logout: t.logout, owed: true})
 	if err != nil {
-		b.owe(s, ledger.LeaseID{})
+		b.owe(t.session, ledger.LeaseID{})
 		return false, err
 	}
 	return false, cause
@@ -129,11 +132,11 @@ func (t *Trial) LogoutAgain(ctx context.Context, storage logical.Storage) (sent 
 	if h.session != nil {
 		return false, nil
 	}
-	return true, t.logout(ctx, l, t.session)
+	return true, b.logoutWith(ctx, l, t.session, t.view, false) // what Workfront says of it is what the caller asks for
 }
 
 func (t *Trial) logout(ctx context.Context, l ledger.Ledger, s *ledger.Session) error {
-	return t.broker.logoutWith(ctx, l, s, t.view)
+	return t.broker.logoutWith(ctx, l, s, t.view, t.broker.young.has(s))
 }
 
 // Probe connects to an endpoint anew, and asks for nothing in particular. observer, which may be nil, is told of the request.

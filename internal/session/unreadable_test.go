@@ -91,7 +91,7 @@ func TestUnreadableSession(t *testing.T) {
 				f.release(lease)
 			}
 			f.clock.Advance(2 * time.Hour)
-			f.maintain() // drops the index entry that leads nowhere
+			f.expire() // drops the index entry that leads nowhere
 			f.wantOnlyCurrent()
 		})
 		t.Run("maintenance leaves a "+name+" one alone", func(t *testing.T) {
@@ -99,7 +99,7 @@ func TestUnreadableSession(t *testing.T) {
 			other, lease := f.issue(), f.issue()
 			f.storage.Set(t, "session/"+lease.SessionID, entry)
 			f.clock.Advance(2 * time.Hour)
-			f.maintain()
+			f.expire()
 			f.wantState(other, "")
 			f.wantStored("session/"+lease.SessionID, entry)
 		})

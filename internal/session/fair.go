@@ -1,0 +1,131 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"vault-plugin-secrets-workfront/internal/ledger"
+)
+
+const (
+	// parallelEnds is how many sessions are ended at a time.
+	parallelEnds = 16
+	// parallelEndsOfHost is how many of them may be one host's where one that hangs must not keep others from their turn.
+	parallelEndsOfHost = parallelEnds / 2
+)
+
+// hostTurns limits how many sessions of one host are worked on at a time. nil limits nothing. It is safe for concurrent use.
+type hostTurns struct {
+	mu     sync.Mutex
+	active map[string]int
+	queued map[string][]int // places in the list that is worked on
+}
+
+func newHostTurns() *hostTurns {
+	return &hostTurns{active: make(map[string]int), queued: make(map[string][]int)}
+}
+
+// take takes a turn for the session in a place of the list. If there is none, it queues the place and returns false.
+func (t *hostTurns) take(host string, place int) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.active[host] == parallelEndsOfHost {
+		t.queued[host] = append(t.queued[host], place)
+		return false
+	}
+	t.active[host]++
+	return true
+}
+
+// pass gives a turn to a place that is queued for it, or ends it if there is none.
+func (t *hostTurns) pass(host string) (place int, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	queue := t.queued[host]
+	if len(queue) == 0 {
+		t.active[host]--
+		return 0, false
+	}
+	t.queued[host] = queue[1:]
+	return queue[0], true
+}
+
+// each calls do for each session, several at a time, while it holds the session. What fails for one does not keep the others
+// from their turn; the end of begins does, after which no other one is begun. Sessions whose entries cannot be read are left
+// alone, and the log says how many.
+func (b *Broker) each(
+	ctx, begins context.Context, l ledger.Ledger, ids []string, do func(context.Context, *handle) error,
+) error {
+	return b.eachInTurn(ctx, begins, l, ids, nil, do)
+}
+
+// eachInTurn is each, with no more sessions of one host at a time than turns allows.
+func (b *Broker) eachInTurn(
+	ctx, begins context.Context, l ledger.Ledger, ids []string, turns *hostTurns, do func(context.Context, *handle) error,
+) error {
+	var group errgroup.Group
+	group.SetLimit(parallelEnds)
+	errs := make([]error, len(ids))
+	for i := range ids {
+		if begins.Err() != nil {
+			break
+		}
+		group.Go(func() error {
+			host := "" // whose turn this goroutine has
+			visit := func(place int) error {
+				return b.visit(ctx, l, ids[place], func(ctx context.Context, h *handle) error {
+					if turns != nil && host == "" && h.session != nil {
+						if !turns.take(h.session.Endpoint.BaseURL, place) {
+							return nil // for the goroutine whose turn is over first
+						}
+						host = h.session.Endpoint.BaseURL
+					}
+					return do(ctx, h)
+				})
+			}
+			errs[i] = visit(i)
+			for host != "" && begins.Err() == nil {
+				next, ok := turns.pass(host)
+				if !ok {
+					break
+				}
+				errs[next] = visit(next)
+			}
+			return nil
+		})
+	}
+	_ = group.Wait()
+	readable := slices.DeleteFunc(errs, isUnreadable)
+	if n := len(ids) - len(readable); n > 0 {
+		b.logger.Error("sessions left alone: their storage entries are damaged, or written by a newer version of this plugin; "+
+			"see `vault list -detailed` of this mount's sessions", "sessions", n)
+	}
+	return errors.Join(append(readable, ctx.Err())...)
+}
+
+// visit calls do while it holds a session.
+func (b *Broker) visit(
+	ctx context.Context, l ledger.Ledger, id string, do func(context.Context, *handle) error,
+) error {
+	h, err := b.hold(ctx, l, id)
+	if err != nil {
+		return err
+	}
+	defer b.letGo(h)
+	if err := do(ctx, h); err != nil {
+		b.setStale(h)
+		return err
+	}
+	return nil
+}
+
+// isUnreadable tells whether err says that an entry in storage is damaged or newer.
+func isUnreadable(err error) bool {
+	var damaged *ledger.DamagedError
+	var newer *ledger.NewerError
+	return errors.As(err, &damaged) || errors.As(err, &newer)
+}
