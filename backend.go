@@ -128,7 +128,7 @@ func (b *backend) HandleRequest(ctx context.Context, req *logical.Request) (*log
 		return logical.ErrorResponse(err.Error()), nil
 	case errors.As(err, &busy), errors.As(err, &waited), errors.Is(err, session.ErrClosed):
 		return nil, logical.CodedError(http.StatusServiceUnavailable, err.Error())
-	case errors.As(err, &unavailable), errors.Is(err, workfront.ErrUnclearLogout):
+	case errors.As(err, &unavailable), errors.Is(err, workfront.ErrUnclearLogout), errors.Is(err, workfront.ErrGoneTooSoon):
 		return nil, logical.CodedError(http.StatusBadGateway, err.Error())
 	case ledger.IsReadOnly(err):
 		// Vault forwards the request to the active node if it sees this very error.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"testing"
@@ -81,6 +82,49 @@ func TestSessionDelete(t *testing.T) {
 	if c := m.readTokenAt("token/r", nil); c.token() == a.token() {
 		t.Error("a session that was deleted was issued")
 	}
+}
+
+// A session that Workfront has only just returned, and does not know yet, is not logged out.
+func TestSessionDeleteTooSoon(t *testing.T) {
+	t.Parallel() // Workfront is asked again after 2 s
+	m, w := ready(t, nil)
+	l := m.readToken(nil)
+	path := "sessions/" + l.data[fieldSessionID].(string)
+	w.Inject(workfronttest.Fault{
+		Endpoint: workfronttest.EndpointLogout, Status: 401, Times: 2,
+		Body: `{"error":{"class":"com.attask.common.AuthenticationException","message":"no"}}`,
+	})
+	m.wantStatus(502, logical.DeleteOperation, path, nil, "only just returned", "logout_pending")
+	m.clock.Advance(time.Minute)
+	if _, err := m.request(logical.RollbackOperation, "", nil); err != nil {
+		t.Fatal(err)
+	}
+	if w.SessionAlive(l.token()) {
+		t.Error("the session lives on")
+	}
+}
+
+// A session that Workfront does not know any more is shown as such, and its leases cannot be renewed.
+func TestSessionThatIsGone(t *testing.T) {
+	m, _ := ready(t, nil)
+	l := m.readToken(nil)
+	id := l.data[fieldSessionID].(string)
+	entry, err := m.storage.Get(t.Context(), "session/"+id)
+	if err != nil || entry == nil {
+		t.Fatal(err)
+	}
+	entry.Value = bytes.Replace(entry.Value, []byte(`"active"`), []byte(`"gone"`), 1)
+	if err := m.storage.Put(t.Context(), entry); err != nil {
+		t.Fatal(err)
+	}
+	m.restart()
+	if got := m.read("sessions/" + id)[fieldState]; got != "gone" {
+		t.Errorf("state: got %v, want gone", got)
+	}
+	if resp, err := l.request(logical.RenewOperation); err == nil {
+		t.Errorf("renewal: got %v, want an error", resp)
+	}
+	l.revoke()
 }
 
 func TestSessionDeleteDuringAnOutage(t *testing.T) {
