@@ -38,7 +38,7 @@ func TestMetrics(t *testing.T) {
 	m.write("config", map[string]any{fieldVerify: true})
 	kept, pending := m.readToken(nil), m.readToken(nil)
 	m.readToken(nil).revoke()
-	w.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointLogout, Status: 500})
+	w.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointLogout, Status: 502})
 	pending.revoke()
 	text := m.scrape()
 	m.wantMetric(text, fmt.Sprintf("vault_workfront_build_info{commit=%q,version=%q}", commit, version), 1)

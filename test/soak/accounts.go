@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// assumedOver is what the plugin logs when it gives up a session whose end Workfront has not stated.
-const assumedOver = "past its assumed lifetime"
+// assumedOver is what the plugin logs when it gives up a session.
+const assumedOver = "past its expiry or the time for retries"
 
 // accounts sees to it that every session has ended. What lives although the ledger is empty is lost to everybody. That may
 // be for three reasons only: it was given up past an assumed end, a worker waited for it when the plugin was killed, or it
