@@ -79,12 +79,7 @@ func TestNoTurn(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		trial, err := f.broker.Try(t.Context(), patient)
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		if _, err := trial.End(t.Context(), f.storage); err != nil {
+		if _, err := f.broker.Issue(t.Context(), f.storage, patient); err != nil {
 			t.Error(err)
 		}
 	}()

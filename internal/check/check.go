@@ -67,6 +67,8 @@ const notReached = "not reached"
 func (c *Checker) Run(ctx context.Context, request Request) (*Result, error) {
 	ctx = context.WithoutCancel(ctx)
 	r := &run{Checker: c, Request: request}
+	r.tester = c.Broker.Tester(r.observer())
+	defer r.tester.Close()
 	if err := r.takeSteps(ctx); err != nil {
 		return nil, err
 	}
@@ -85,6 +87,7 @@ type run struct {
 	Request
 	result Result
 
+	tester    *session.Tester // makes all calls
 	config    settings.Config
 	settings  *settings.Resolved
 	connected bool           // the connection step has succeeded

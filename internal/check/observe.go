@@ -63,7 +63,7 @@ func (r *run) provoke(ctx context.Context) {
 func (r *run) exchangeWrongSignature(ctx context.Context) {
 	source := r.settings.Source
 	source.Signer = source.Signer.WithWrongSignature()
-	trial, _ := r.Broker.TryObserved(ctx, source, r.observer()) // its error is what was expected
+	trial, _ := r.tester.Try(ctx, source) // its error is what was expected
 	if trial == nil {
 		return
 	}

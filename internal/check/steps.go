@@ -128,8 +128,8 @@ func (r *run) checkCertificate(context.Context) (string, error) {
 func (r *run) checkConnection(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.config.RequestTimeout)
 	defer cancel()
-	// A new connection, so that one that is kept alive hides nothing.
-	greeting, err := r.Broker.Probe(ctx, r.settings.Source.Endpoint, r.observer())
+	// A new connection, so that one that is kept alive hides nothing. The steps that follow use it, too.
+	greeting, err := r.tester.Probe(ctx, r.settings.Source.Endpoint)
 	if err != nil {
 		return "", err
 	}
@@ -156,7 +156,7 @@ func (r *run) checkClock(context.Context) (string, error) {
 }
 
 func (r *run) checkExchange(ctx context.Context) (string, error) {
-	trial, err := r.Broker.TryObserved(ctx, r.settings.Source, r.observer())
+	trial, err := r.tester.Try(ctx, r.settings.Source)
 	r.trial, r.startedAt = trial, r.Now()
 	if err == nil {
 		r.observeLifetime()

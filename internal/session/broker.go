@@ -84,7 +84,6 @@ func NewBroker(o Options) *Broker {
 		trust:    o.Trust,
 		notify:   o.Notify,
 		observer: o.Observer,
-		clients:  workfront.NewClients(workfront.ClientsOptions{Now: o.Now, UserAgent: o.UserAgent}),
 		outages:  newOutages(o.Now),
 		young:    newYoungSessions(o.Now),
 		closing:  make(chan struct{}),
@@ -93,6 +92,7 @@ func NewBroker(o Options) *Broker {
 		shares:   make(map[string]*share),
 		hints:    locksutil.CreateLocks(),
 	}
+	b.clients = workfront.NewClients(workfront.ClientsOptions{Now: o.Now, UserAgent: o.UserAgent, Forgotten: b.outages.forget})
 	b.logouts.init()
 	if b.again == 0 {
 		b.again = checkAgain

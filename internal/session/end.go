@@ -158,7 +158,7 @@ func (b *Broker) tryLogout(ctx context.Context, l ledger.Ledger, s *ledger.Sessi
 
 // logoutNow ends the session at Workfront.
 func (b *Broker) logoutNow(ctx context.Context, l ledger.Ledger, s *ledger.Session) error {
-	return b.logoutWith(ctx, l, s, func(c *workfront.Client) *workfront.Client { return c }, b.young.has(s))
+	return b.logoutWith(ctx, l, s, b.clients.Client, b.young.has(s))
 }
 
 // logoutInBackground is tryLogout for what can wait: it leaves Workfront's limit of calls to others.
@@ -166,26 +166,38 @@ func (b *Broker) logoutInBackground(ctx context.Context, l ledger.Ledger, s *led
 	if b.outages.isMarked(s.Endpoint.BaseURL) {
 		return errMarkedUnavailable
 	}
-	return b.logoutWith(ctx, l, s, (*workfront.Client).Background, b.young.has(s))
+	return b.logoutWith(ctx, l, s, b.backgroundClient, b.young.has(s))
 }
 
-// logoutWith logs a session out by a view of its host's client. If it is young, Workfront is not believed when it does not
-// know it.
+// clientSource returns the client that calls to an endpoint are made with.
+type clientSource func(e workfront.Endpoint) (*workfront.Client, error)
+
+// backgroundClient is a clientSource for what can wait.
+func (b *Broker) backgroundClient(e workfront.Endpoint) (*workfront.Client, error) {
+	client, err := b.clients.Client(e)
+	if err != nil {
+		return nil, err
+	}
+	return client.Background(), nil
+}
+
+// logoutWith logs a session out by the client that clientFor returns. If it is young, Workfront is not believed when it
+// does not know it.
 func (b *Broker) logoutWith(
-	ctx context.Context, l ledger.Ledger, s *ledger.Session, view func(*workfront.Client) *workfront.Client, young bool,
+	ctx context.Context, l ledger.Ledger, s *ledger.Session, clientFor clientSource, young bool,
 ) error {
 	endpoint, configured, err := b.logoutEndpoint(ctx, l.Storage(), s)
 	if err != nil {
 		return err
 	}
-	client, err := b.clients.Client(endpoint)
+	client, err := clientFor(endpoint)
 	if err != nil {
 		return err
 	}
 	sending, cancel := uncancelled(ctx, logoutTimeout)
 	defer cancel()
 	begun := b.now()
-	err = view(client).Logout(sending, workfront.LogoutRequest{
+	err = client.Logout(sending, workfront.LogoutRequest{
 		Token: s.Token, APIVersions: apiVersions(configured, s), MaxRetries: logoutRetries,
 		Young: young, On2xx: func() { b.young.answered(s.ID()) },
 	})

@@ -138,7 +138,8 @@ func (b *Broker) exchange(
 		return nil, err
 	}
 	began := b.logouts.now()
-	started, err := b.start(permit, src, sent, nil)
+	b.clients.SetMaxConnections(src.Endpoint.BaseURL, src.MaxConnections)
+	started, err := b.start(permit, src, sent, b.clients.Client)
 	if err != nil {
 		b.observer.ExchangeFailed(src.Role, err)
 		if unusable := (*workfront.UnusableSessionError)(nil); errors.As(err, &unusable) {
@@ -154,17 +155,13 @@ func (b *Broker) exchange(
 	return s, nil
 }
 
-// start is exchange before the session is one of the ledger's. observer, which may be nil, is told of each request.
+// start is exchange before the session is one of the ledger's, with whatever limit of calls the host has.
 func (b *Broker) start(
-	permit context.Context, src Source, sent func(), observer func(workfront.Observation),
+	permit context.Context, src Source, sent func(), clientFor clientSource,
 ) (*workfront.Session, error) {
-	b.clients.SetMaxConnections(src.Endpoint.BaseURL, src.MaxConnections)
-	client, err := b.clients.Client(src.endpoint())
+	client, err := clientFor(src.endpoint())
 	if err != nil {
 		return nil, err
-	}
-	if observer != nil {
-		client = client.Observed(observer)
 	}
 	begun := b.now()
 	started, err := client.Exchange(permit, workfront.ExchangeRequest{

@@ -60,13 +60,13 @@ func (b *Broker) saysGone(ctx context.Context, l ledger.Ledger, src Source, s *l
 	if err != nil {
 		return false
 	}
-	client, err := b.clients.Client(endpoint)
+	client, err := b.backgroundClient(endpoint)
 	if err != nil {
 		return false
 	}
 	limited, cancel := context.WithTimeout(ctx, src.RequestTimeout)
 	defer cancel()
-	err = client.Background().Whoami(limited, s.Token, apiVersions(configured, s), s.UserID)
+	err = client.Whoami(limited, s.Token, apiVersions(configured, s), s.UserID)
 	return errors.Is(err, workfront.ErrSessionGone)
 }
 

@@ -39,6 +39,7 @@ func (r *runs) begin(now time.Time) time.Time {
 // sessions. On storage that cannot be written it does nothing.
 func (b *Broker) Maintain(ctx context.Context, storage logical.Storage) error {
 	b.tellSums()
+	b.clients.Sweep()
 	b.outages.retryNow() // the next run is a minute away
 	b.young.prune()
 	begins := ctx

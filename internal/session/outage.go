@@ -48,6 +48,13 @@ func (p *outages) isMarked(baseURL string) bool {
 	return p.now().Before(p.hosts[baseURL].until)
 }
 
+// forget removes what is known of a host that is not called any more.
+func (p *outages) forget(baseURL string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.hosts, baseURL)
+}
+
 // retryNow has all hosts tried again now.
 func (p *outages) retryNow() {
 	p.mu.Lock()

@@ -16,26 +16,69 @@ type Trial struct {
 	// it counts as not stated.
 	Stated, Disbelieved bool
 
+	broker  *Broker
+	tester  *Tester
+	session *ledger.Session
+	ended   func() // called by End
+}
+
+// Tester proves settings over connections of its own, and leaves no trace in what others use: it changes no limit of calls.
+type Tester struct {
 	broker   *Broker
-	session  *ledger.Session
+	clients  *workfront.TrialClients
 	observer func(workfront.Observation) // may be nil
+}
+
+// Tester returns a Tester, which the caller closes. observer, which may be nil, is told of each request, in the goroutine of the
+// caller of the method that makes it.
+func (b *Broker) Tester(observer func(workfront.Observation)) *Tester {
+	return &Tester{broker: b, clients: b.clients.ForTrial(), observer: observer}
+}
+
+// Close frees what the Tester has used. It may be called again.
+func (t *Tester) Close() { t.clients.Close() }
+
+// Probe connects to an endpoint anew, and asks for nothing in particular. The calls that follow use the new connection.
+func (t *Tester) Probe(ctx context.Context, e Endpoint) (*workfront.Greeting, error) {
+	client, err := t.client(workfront.Endpoint{BaseURL: e.BaseURL, CACert: e.CACert})
+	if err != nil {
+		return nil, err
+	}
+	return client.Probe(ctx)
+}
+
+// client is a clientSource.
+func (t *Tester) client(e workfront.Endpoint) (*workfront.Client, error) {
+	client, err := t.clients.Client(e)
+	if err != nil || t.observer == nil {
+		return client, err
+	}
+	return client.Observed(t.observer), nil
 }
 
 // Try starts a session to prove settings. The caller ends it, once, if one is returned: with a
 // *workfront.UnusableSessionError one is.
 func (b *Broker) Try(ctx context.Context, src Source) (*Trial, error) {
-	return b.TryObserved(ctx, src, nil)
+	tester := b.Tester(nil)
+	trial, err := tester.Try(ctx, src)
+	if trial == nil {
+		tester.Close()
+		return nil, err
+	}
+	trial.ended = tester.Close
+	return trial, err
 }
 
-// TryObserved is Try, and tells observer of each request that is made for the trial, in the goroutine of its caller. observer
-// may be nil.
-func (b *Broker) TryObserved(ctx context.Context, src Source, observer func(workfront.Observation)) (*Trial, error) {
+// Try starts a session to prove settings. The caller ends it, once, if one is returned: with a
+// *workfront.UnusableSessionError one is.
+func (t *Tester) Try(ctx context.Context, src Source) (*Trial, error) {
+	b := t.broker
 	if err := b.begin(); err != nil {
 		return nil, err
 	}
 	permit, cancel := context.WithTimeout(ctx, src.RequestTimeout)
 	defer cancel()
-	started, err := b.start(permit, src, nil, observer)
+	started, err := b.start(permit, src, nil, t.client)
 	if unusable := (*workfront.UnusableSessionError)(nil); errors.As(err, &unusable) {
 		started = unusable.Session
 	}
@@ -47,7 +90,7 @@ func (b *Broker) TryObserved(ctx context.Context, src Source, observer func(work
 	b.young.returned(s.ID())
 	return &Trial{
 		Stated: started.ExpiresIn > 0, Disbelieved: started.Disbelieved,
-		broker: b, session: s, observer: observer,
+		broker: b, tester: t, session: s, ended: func() {},
 	}, err
 }
 
@@ -71,20 +114,9 @@ func (t *Trial) Identify(ctx context.Context) (*workfront.Identity, error) {
 }
 
 func (t *Trial) client() (*workfront.Client, error) {
-	client, err := t.broker.clients.Client(workfront.Endpoint{
+	return t.tester.client(workfront.Endpoint{
 		BaseURL: t.session.Endpoint.BaseURL, CACert: t.session.Endpoint.CACert,
 	})
-	if err != nil {
-		return nil, err
-	}
-	return t.view(client), nil
-}
-
-func (t *Trial) view(c *workfront.Client) *workfront.Client {
-	if t.observer == nil {
-		return c
-	}
-	return c.Observed(t.observer)
 }
 
 // End logs the session out. If the ledger holds it for a lease, because Workfront returned one that is in use, it is left
@@ -93,6 +125,7 @@ func (t *Trial) view(c *workfront.Client) *workfront.Client {
 func (t *Trial) End(ctx context.Context, storage logical.Storage) (inUse bool, err error) {
 	b, l, s := t.broker, ledger.New(storage), t.session
 	defer b.inFlight.Done()
+	defer t.ended()
 	h, err := b.hold(ctx, l, s.ID())
 	if err != nil {
 		b.owe(s, ledger.LeaseID{})
@@ -132,16 +165,9 @@ func (t *Trial) LogoutAgain(ctx context.Context, storage logical.Storage) (sent 
 	if h.session != nil {
 		return false, nil
 	}
-	return true, b.logoutWith(ctx, l, t.session, t.view, false) // what Workfront says of it is what the caller asks for
+	return true, b.logoutWith(ctx, l, t.session, t.tester.client, false) // its answer is what the caller asks for
 }
 
 func (t *Trial) logout(ctx context.Context, l ledger.Ledger, s *ledger.Session) error {
-	return t.broker.logoutWith(ctx, l, s, t.view, t.broker.young.has(s))
-}
-
-// Probe connects to an endpoint anew, and asks for nothing in particular. observer, which may be nil, is told of the request.
-func (b *Broker) Probe(
-	ctx context.Context, e Endpoint, observer func(workfront.Observation),
-) (*workfront.Greeting, error) {
-	return b.clients.Probe(ctx, workfront.Endpoint{BaseURL: e.BaseURL, CACert: e.CACert}, observer)
+	return t.broker.logoutWith(ctx, l, s, t.tester.client, t.broker.young.has(s))
 }

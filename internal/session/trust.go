@@ -21,6 +21,8 @@ type Trust struct {
 	CACert     string // PEM
 	SecretID   string // names the client secret
 	APIVersion string // that calls with a session use, for the host in BaseURL
+	// MaxConnections is the limit of calls to that host at a time.
+	MaxConnections int
 }
 
 // logoutEndpoint returns where calls with s go, and whom to trust there: always the host that issued it. apiVersion is the
@@ -35,6 +37,10 @@ func (b *Broker) logoutEndpoint(
 		return endpoint, "", err
 	}
 	configured := t != nil && t.BaseURL == endpoint.BaseURL
+	if configured && t.MaxConnections > 0 {
+		// A process that has not issued a session there, or not lately, does not know it.
+		b.clients.SetMaxConnections(t.BaseURL, t.MaxConnections)
+	}
 	if configured && t.SecretID == s.SecretID {
 		// Written by someone who knows the client secret that the session was started with. It replaces what the session pins: a
 		// CA that was removed may be compromised.

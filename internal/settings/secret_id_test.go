@@ -34,7 +34,11 @@ func TestTrust(t *testing.T) {
 		return got
 	}
 	first := trust()
-	if want := (session.Trust{BaseURL: "https://acme.my.workfront.com", SecretID: f.secretID(), APIVersion: "v22.0"}); *first != want {
+	want := session.Trust{
+		BaseURL: "https://acme.my.workfront.com", SecretID: f.secretID(), APIVersion: "v22.0",
+		MaxConnections: settings.DefaultMaxConnections,
+	}
+	if *first != want {
 		t.Errorf("got %+v, want %+v", *first, want)
 	}
 	if trust() != first {

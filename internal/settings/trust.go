@@ -24,8 +24,10 @@ func (s *Store) Trust(ctx context.Context, storage logical.Storage) (*session.Tr
 	if c == nil {
 		return nil, nil
 	}
+	effective := c.WithDefaults()
 	t := &session.Trust{
-		BaseURL: c.BaseURL, CACert: c.CACert, SecretID: c.SecretID, APIVersion: c.WithDefaults().APIVersion,
+		BaseURL: c.BaseURL, CACert: c.CACert, SecretID: c.SecretID, APIVersion: effective.APIVersion,
+		MaxConnections: effective.MaxConnections,
 	}
 	s.kept.keepTrust(t, reading)
 	return t, nil

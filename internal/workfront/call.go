@@ -39,13 +39,8 @@ type answer struct {
 // *UnavailableError, a *BusyError (the turn of the first attempt did not come), an error of r.body, or the cancellation of the
 // request's context.
 func (c *Client) do(r call) (*answer, error) {
-	c.underWay.Add(1)
-	defer func() {
-		c.underWay.Add(-1)
-		if c.closed.Load() {
-			c.transport.CloseIdleConnections() // nobody uses again what this call has left open
-		}
-	}()
+	c.usage.begin()
+	defer c.usage.end()
 	if c.proxies.err != nil {
 		return nil, c.proxies.err
 	}
@@ -156,8 +151,10 @@ func (c *Client) attempt(r call, body string) (*answer, error) {
 		r.onSend()
 	}
 	sentAt := c.now()
+	g := c.transports.acquire()
+	defer c.transports.release(g)
 	// Not http.Client: it follows redirects, and a redirect would take credentials to wherever it points.
-	resp, err := c.transport.RoundTrip(req) //nolint:bodyclose // receive closes it
+	resp, err := g.transport.RoundTrip(req) //nolint:bodyclose // receive closes it
 	if err != nil {
 		err = got.mark(err)
 		if !got.connection.Load() || r.body != nil && !sending.used() {
@@ -166,6 +163,9 @@ func (c *Client) attempt(r call, body string) (*answer, error) {
 		return nil, err
 	}
 	text, tooLong, err := receive(resp)
+	if suspect(resp.StatusCode, text) {
+		c.host.renewal.request()
+	}
 	switch {
 	case err != nil:
 		return nil, err

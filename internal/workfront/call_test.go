@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -216,12 +217,13 @@ func TestExchangeOnAKeptConnectionThatIsGone(t *testing.T) {
 	}
 }
 
-// forgetful is a load balancer: it drops a connection that was idle for a minute.
+// forgetful is a server or load balancer that drops a connection that was idle for a time.
 type forgetful struct {
 	net.Conn
+	after  time.Duration
+	silent bool // it swallows what comes then, instead of resetting the connection
 	mu     sync.Mutex
 	used   time.Time
-	silent bool // it swallows what comes then, instead of resetting the connection
 }
 
 func (c *forgetful) Write(p []byte) (int, error) {
@@ -230,7 +232,7 @@ func (c *forgetful) Write(p []byte) (int, error) {
 	c.used = time.Now()
 	c.mu.Unlock()
 	switch {
-	case idle < time.Minute:
+	case idle < c.after:
 		return c.Conn.Write(p)
 	case c.silent:
 		return len(p), nil
@@ -247,14 +249,23 @@ func (c *forgetful) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Load balancers commonly drop what was idle for a minute. Nothing may be sent on such a connection.
+// Load balancers commonly drop what was idle for a minute, and Node and Apache for 5 s. Nothing may be sent on such a
+// connection.
 func TestIdleConnectionsAreGivenUp(t *testing.T) {
 	t.Parallel()
 	pair := httptest.NewTLSServer(nil) // for its certificate
 	t.Cleanup(pair.Close)
 	for _, silent := range []bool{false, true} {
-		for _, idle := range []time.Duration{time.Second, 59 * time.Second, 61 * time.Second, time.Hour} {
-			t.Run(map[bool]string{false: "reset", true: "silence"}[silent]+" after "+idle.String(), func(t *testing.T) {
+		for _, tt := range []struct{ after, idle time.Duration }{
+			{5 * time.Second, 3 * time.Second},
+			{5 * time.Second, 5 * time.Second},
+			{5 * time.Second, 7 * time.Second},
+			{time.Minute, 59 * time.Second},
+			{time.Minute, 61 * time.Second},
+			{time.Minute, time.Hour},
+		} {
+			name := fmt.Sprintf("%s after %v, a call every %v", map[bool]string{false: "reset", true: "silence"}[silent], tt.after, tt.idle)
+			t.Run(name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					clients := workfront.NewClients(workfront.ClientsOptions{})
 					defer clients.Close()
@@ -266,16 +277,16 @@ func TestIdleConnectionsAreGivenUp(t *testing.T) {
 						go serveExchanges(tls.Server(server, pair.TLS))
 						config := pair.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
 						config.ServerName = "example.com"
-						return tls.Client(&forgetful{Conn: client, used: time.Now(), silent: silent}, config), nil
+						return tls.Client(&forgetful{Conn: client, after: tt.after, used: time.Now(), silent: silent}, config), nil
 					})
-					for range 3 {
+					for range 12 {
 						ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 						_, err := exchangeWith(ctx, c, 2)
 						cancel()
 						checkOutcome(t, err, success)
-						time.Sleep(idle)
+						time.Sleep(tt.idle)
 					}
-					checkCount(t, "connections", dialed, map[bool]int{true: 1, false: 3}[idle < 20*time.Second])
+					checkCount(t, "connections", dialed, map[bool]int{true: 1, false: 12}[tt.idle < 4*time.Second])
 				})
 			})
 		}

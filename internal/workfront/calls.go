@@ -10,10 +10,11 @@ type Calls struct {
 	Limit    int // slots: max_connections, or fewer for a while after an answer of status 429
 }
 
-// Calls returns how many calls go to each host at the moment, in no particular order.
+// Calls returns how many calls go to each host at the moment, in no particular order. A host that was forgotten is not in it.
 func (c *Clients) Calls() []Calls {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.sweep(time.Now())
 	calls := make([]Calls, 0, len(c.hosts))
 	for baseURL, h := range c.hosts {
 		calls = append(calls, h.limit.calls(baseURL))
@@ -26,10 +27,5 @@ func (l *limit) calls(baseURL string) Calls {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.recover(time.Now())
-	c := Calls{BaseURL: baseURL, Limit: l.allowed}
-	for k := range l.used {
-		c.InFlight += l.used[k]
-		c.Waiting += l.queues[k].foreground.Len() + l.queues[k].background.Len()
-	}
-	return c
+	return Calls{BaseURL: baseURL, InFlight: l.underWay(), Waiting: l.waiting(), Limit: l.allowed}
 }

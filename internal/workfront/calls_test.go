@@ -28,9 +28,9 @@ func TestCalls(t *testing.T) {
 		c := g.client(t, "")
 		begin(5, exchangeOnce(ctx, c)) // a quarter of the slots is for logouts alone
 		begin(3, logOutOnce(ctx, c.Background()))
-		want("all slots are taken", workfront.Calls{BaseURL: gatewayURL, InFlight: 4, Waiting: 4, Limit: 4})
+		want("all slots are taken", workfront.Calls{BaseURL: gatewayURL, InFlight: 3, Waiting: 5, Limit: 4})
 		g.answer(t, "exchange", http.StatusTooManyRequests)
-		want("Workfront limits the calls", workfront.Calls{BaseURL: gatewayURL, InFlight: 3, Waiting: 4, Limit: 2})
+		want("Workfront limits the calls", workfront.Calls{BaseURL: gatewayURL, InFlight: 2, Waiting: 5, Limit: 2})
 		leave()
 		g.finish(t)
 		want("all have left", workfront.Calls{BaseURL: gatewayURL, Limit: 2})

@@ -6,8 +6,6 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
-	"net/http"
-	"sync/atomic"
 	"time"
 )
 
@@ -27,20 +25,18 @@ type Client struct {
 
 // remote is what a Client and its views have in common.
 type remote struct {
-	endpoint  Endpoint
-	host      *host
-	transport *http.Transport
-	proxies   *proxies
-	userAgent string
-	now       func() time.Time
-
-	closed   atomic.Bool
-	underWay atomic.Int64 // calls, from before they wait for their turn
-	lastUsed time.Time    // guarded by Clients.mu
+	endpoint   Endpoint
+	host       *host
+	transports transports
+	proxies    *proxies
+	userAgent  string
+	now        func() time.Time
+	usage      usage
 }
 
-// Background returns a view of c for calls that nobody waits for (pending logouts, checks of shared sessions): they only get the
-// slots that are set aside for calls of their kind, and only those that no other call wants.
+// Background returns a view of c for calls that no reader and no revocation waits for (pending logouts, checks of shared
+// sessions): they leave to other calls the slots that are for one kind of call alone, and every slot that another call waits
+// for.
 func (c *Client) Background() *Client {
 	return &Client{remote: c.remote, background: true, observer: c.observer}
 }

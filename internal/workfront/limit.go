@@ -16,9 +16,9 @@ const (
 	defaultConnections = 8
 )
 
-// longestPause is how long an answer of status 429 can keep a host from being called: a Retry-After by mistake must not
-// silence it for good.
-const longestPause = time.Hour
+// longestPause is how long an answer of status 429 can keep a host from being called. A Retry-After of an hour must not
+// silence readers, logouts and check for that long; a server that means it answers the two calls after the pause with 429.
+const longestPause = time.Minute
 
 // BusyError says that a call was not sent, because its turn did not come in the time that it had. It says nothing about
 // whether Workfront is available.
@@ -45,45 +45,41 @@ const (
 )
 
 // limit is how many calls one host gets at a time, and whose turn is next. Each call takes a slot for the time of one
-// attempt. A quarter of the slots, one at least, is for logouts alone, another one for exchanges alone, and the others go to
-// whoever came first: no revocation waits for exchanges, and no exchange for revocations. Calls in the background wait for
-// the slots of their own kind only, and behind the foreground.
+// attempt. A quarter of the slots (at least one) is for logouts alone, and a quarter (at least one) for exchanges alone. The
+// others are common: they go to the call that came first. So no revocation waits for exchanges, and no exchange for
+// revocations. Calls in the background use only the common slots, and only when no other call waits. With two slots there
+// are none; then they use those of their own kind when no foreground call waits for them.
 //
 // An answer of status 429 halves the slots, to two at least, and each second without another one gives one back. Until the
-// time that its Retry-After names, no slot is given out at all. What has a slot keeps it.
+// time that its Retry-After names, no slot is given out, and none is given back. What has a slot keeps it.
 //
 // It is fair (first come, first served), and it is not a semaphore of golang.org/x/sync, because those cannot be resized,
 // and a call cannot wait for one of two. The zero limit gives out nothing; see newLimit.
 type limit struct {
-	mu      sync.Mutex
-	max     int      // max_connections
-	allowed int      // the slots that there are now: max, or fewer after a 429
-	used    [2]int   // slots, by kind
-	queues  [2]queue // of exchanges and of logouts
-	arrived uint64   // numbers the waiters
+	mu         sync.Mutex
+	max        int      // max_connections
+	allowed    int      // the slots that there are now: max, or fewer after a 429
+	used       [2]int   // slots, by kind, but for the next
+	background int      // common slots that background calls use
+	queues     [2]queue // of exchanges and of logouts
+	arrived    uint64   // numbers the waiters
 
-	changed   time.Time // the last 429, or the last time that a slot was given back since
+	// changed is the last 429, or the end of the pause that it asked for, or the last time that a slot was given back since.
+	changed   time.Time
 	notBefore time.Time // the end of a pause
 	timer     *time.Timer
 }
 
-// queue holds the waiters of one kind. The background's turn comes when nobody waits in the foreground.
+// queue holds the waiters of one kind.
 type queue struct{ foreground, background list.List }
 
-func (q *queue) front() *list.Element {
-	if first := q.foreground.Front(); first != nil {
-		return first
-	}
-	return q.background.Front()
-}
-
-// waiter is a call that waits for its turn.
+// waiter is a call that waits for its turn, and has it then.
 type waiter struct {
 	number  uint64
-	kind    kind
 	queue   *list.List
 	element *list.Element // nil once it has a slot
 	turn    chan struct{} // holds one: the slot
+	slots   *int          // where its slot is counted; nil until it has one
 }
 
 func newLimit() *limit { return &limit{max: defaultConnections, allowed: defaultConnections} }
@@ -103,22 +99,15 @@ func (l *limit) setMax(n int) {
 	l.dispatch()
 }
 
-// isDefault tells whether max_connections is as it was at first.
-func (l *limit) isDefault() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.max == defaultConnections
-}
-
 // acquire waits for the turn of a call, until latest (if it is not zero) or the end of ctx. It returns a function that gives
-// the slot back, a *BusyError if the time is over, or context.Canceled. Whoever has left is not given a slot.
+// the slot back, a *BusyError if the time is over, or context.Canceled. A caller that has left is not given a slot.
 func (l *limit) acquire(ctx context.Context, k kind, background bool, latest time.Time) (release func(), err error) {
 	if !latest.IsZero() && !time.Now().Before(latest) && ctx.Err() == nil {
-		return nil, l.busy("too little time is left for a call to Workfront, so it was not sent")
+		return nil, l.busy(background, "too little time is left for a call to Workfront, so it was not sent")
 	}
 	w := l.enqueue(k, background, latest)
 	if w == nil {
-		return nil, l.busy("")
+		return nil, l.busy(background, "")
 	}
 	var late <-chan time.Time
 	if !latest.IsZero() {
@@ -129,9 +118,9 @@ func (l *limit) acquire(ctx context.Context, k kind, background bool, latest tim
 	select {
 	case <-w.turn:
 		if ctx.Err() == nil {
-			return func() { l.release(k) }, nil
+			return func() { l.leave(w) }, nil
 		}
-		l.release(k)
+		l.leave(w)
 	case <-ctx.Done():
 		l.leave(w)
 	case <-late:
@@ -140,10 +129,10 @@ func (l *limit) acquire(ctx context.Context, k kind, background bool, latest tim
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return nil, context.Canceled
 	}
-	return nil, l.busy("")
+	return nil, l.busy(background, "")
 }
 
-// enqueue returns nil if a pause makes the wait a vain one.
+// enqueue returns nil if a pause lasts longer than the call can wait.
 func (l *limit) enqueue(k kind, background bool, latest time.Time) *waiter {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -155,13 +144,13 @@ func (l *limit) enqueue(k kind, background bool, latest time.Time) *waiter {
 		queue = &l.queues[k].background
 	}
 	l.arrived++
-	w := &waiter{number: l.arrived, kind: k, queue: queue, turn: make(chan struct{}, 1)}
+	w := &waiter{number: l.arrived, queue: queue, turn: make(chan struct{}, 1)}
 	w.element = queue.PushBack(w)
 	l.dispatch()
 	return w
 }
 
-// leave takes w out of its queue, or gives its slot back, if it was given one at this very moment.
+// leave takes w out of its queue, or gives its slot back.
 func (l *limit) leave(w *waiter) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -169,47 +158,43 @@ func (l *limit) leave(w *waiter) {
 		w.queue.Remove(w.element)
 		w.element = nil
 	} else {
-		l.used[w.kind]--
+		*w.slots--
 	}
 	l.dispatch()
 }
 
-func (l *limit) release(k kind) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.used[k]--
-	l.dispatch()
-}
-
-// refused tells of an answer of status 429, before the slot of its call is released. retryAfter is 0 if it named none.
+// refused takes note of an answer of status 429, before the slot of its call is released. retryAfter is 0 if it named none.
 func (l *limit) refused(retryAfter time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
 	l.recover(now)
 	l.allowed = max(l.allowed/2, minConnections)
-	l.changed = now
 	if end := now.Add(min(retryAfter, longestPause)); end.After(l.notBefore) {
 		l.notBefore = end
+	}
+	l.changed = now
+	if l.notBefore.After(now) {
+		l.changed = l.notBefore // a server that hears nothing cannot say whether it would take more
 	}
 	l.dispatch()
 }
 
-// busy makes the error for a call whose turn did not come. reason, if set, says why.
-func (l *limit) busy(reason string) error {
+// busy returns the error for a call whose turn did not come. reason, if set, says why.
+func (l *limit) busy(background bool, reason string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
 	l.recover(now)
 	e := &BusyError{Limit: l.max, Reason: reason}
-	for _, n := range l.used {
-		e.UnderWay += n
-	}
+	e.UnderWay = l.underWay()
 	switch pause := l.notBefore.Sub(now); {
 	case reason != "":
 	case pause > 0:
 		e.Reason = fmt.Sprintf("Workfront limits the number of calls (HTTP status 429) and asks for none in the next %s; try again then",
 			pause.Round(time.Second))
+	case background:
+		e.Reason = l.backgroundReason()
 	case l.allowed < l.max:
 		e.Reason = fmt.Sprintf("%d calls are under way, and %d at a time are allowed for now instead of max_connections, which is %d, because Workfront "+
 			"limits the number of calls (HTTP status 429); share the session, or try again later", e.UnderWay, l.allowed, l.max)
@@ -218,6 +203,26 @@ func (l *limit) busy(reason string) error {
 }
 
 // The methods from here on are called with mu held.
+
+// underWay is how many calls have a slot.
+func (l *limit) underWay() int { return l.used[exchanges] + l.used[logouts] + l.background }
+
+// backgroundReason says what a background call waited for.
+func (l *limit) backgroundReason() string {
+	slots := fmt.Sprintf("the %d slots (max_connections)", l.max)
+	if l.allowed < l.max {
+		slots = fmt.Sprintf("the %d slots that are left of %d (max_connections) after an answer of HTTP status 429", l.allowed, l.max)
+	}
+	may := fmt.Sprintf("use at most %d of %s, and only when no other call waits", l.common(), slots)
+	if l.common() == 0 {
+		may = fmt.Sprintf("use only those of %s that are for calls of their kind, and only when no other call waits for them", slots)
+	}
+	return fmt.Sprintf("background calls %s; %d calls are under way", may, l.underWay())
+}
+
+// quarter is how many slots each kind has for itself, and common how many it has not.
+func (l *limit) quarter() int { return max(l.allowed/4, 1) }
+func (l *limit) common() int  { return l.allowed - 2*l.quarter() }
 
 // recover gives back what the time since the last 429 has earned.
 func (l *limit) recover(now time.Time) {
@@ -233,51 +238,72 @@ func (l *limit) dispatch() {
 	now := time.Now()
 	l.recover(now)
 	if !now.Before(l.notBefore) {
-		quarter := max(l.allowed/4, 1)
+		quarter, common := l.quarter(), l.common()
 		for _, k := range []kind{logouts, exchanges} {
-			for l.used[k] < quarter && l.give(l.queues[k].front()) {
+			q := &l.queues[k]
+			for l.used[k] < quarter && l.give(q.foreground.Front(), &l.used[k]) {
+			}
+			for common == 0 && l.underWay() < l.allowed && l.used[k] < quarter &&
+				l.give(q.background.Front(), &l.used[k]) {
 			}
 		}
-		for l.beyond(quarter) < l.allowed-2*quarter && l.give(l.firstComer()) {
+		for l.usedCommon() < common && l.giveFirst(func(q *queue) *list.List { return &q.foreground }, nil) {
+		}
+		// A common slot that is still free is one that no foreground call waits for.
+		for l.usedCommon() < common && l.giveFirst(func(q *queue) *list.List { return &q.background }, &l.background) {
 		}
 	}
 	l.wakeUp(now)
 }
 
-// beyond is how many slots are in use that are neither kind's own.
-func (l *limit) beyond(quarter int) int {
-	return max(l.used[exchanges]-quarter, 0) + max(l.used[logouts]-quarter, 0)
+// usedCommon is how many common slots are in use.
+func (l *limit) usedCommon() int {
+	quarter := l.quarter()
+	return max(l.used[exchanges]-quarter, 0) + max(l.used[logouts]-quarter, 0) + l.background
 }
 
-// firstComer is the one of the foreground who has waited the longest; nil if nobody waits.
-func (l *limit) firstComer() *list.Element {
-	a, b := l.queues[exchanges].foreground.Front(), l.queues[logouts].foreground.Front()
+// giveFirst gives a slot to the call that arrived first in the queues that of selects, if there is one. It is counted in
+// slots or, if that is nil, in those of the call's kind.
+func (l *limit) giveFirst(of func(*queue) *list.List, slots *int) bool {
+	first := exchanges
+	a, b := of(&l.queues[exchanges]).Front(), of(&l.queues[logouts]).Front()
 	if a == nil || b != nil && b.Value.(*waiter).number < a.Value.(*waiter).number {
-		return b
+		first, a = logouts, b
 	}
-	return a
+	if slots == nil {
+		slots = &l.used[first]
+	}
+	return l.give(a, slots)
 }
 
-// give hands a slot to a waiter, if there is one.
-func (l *limit) give(to *list.Element) bool {
+// give gives a slot to a waiter, if there is one, and counts it in slots.
+func (l *limit) give(to *list.Element, slots *int) bool {
 	if to == nil {
 		return false
 	}
 	w := to.Value.(*waiter)
 	w.queue.Remove(to)
-	w.element = nil
-	l.used[w.kind]++
+	w.element, w.slots = nil, slots
+	*slots++
 	w.turn <- struct{}{}
 	return true
 }
 
-// wakeUp sees to it that whoever waits is looked at again when a pause ends or a slot is given back.
+// waiting is how many calls wait for a slot.
+func (l *limit) waiting() (n int) {
+	for k := range l.queues {
+		n += l.queues[k].foreground.Len() + l.queues[k].background.Len()
+	}
+	return n
+}
+
+// wakeUp schedules the next dispatch for when a pause ends or a slot is given back, if a call waits for it.
 func (l *limit) wakeUp(now time.Time) {
 	if l.timer != nil {
 		l.timer.Stop()
 		l.timer = nil
 	}
-	if l.queues[exchanges].front() == nil && l.queues[logouts].front() == nil {
+	if l.waiting() == 0 {
 		return
 	}
 	next := l.notBefore

@@ -193,32 +193,143 @@ func TestSlots(t *testing.T) {
 	}
 }
 
-// What is done in the background gets the slots of its own kind, and no reader and no revocation waits for it.
-func TestBackgroundKeepsToItsOwnQuarter(t *testing.T) {
+func whoamiOnce(ctx context.Context, c *workfront.Client) func() error {
+	return func() error { return c.Whoami(ctx, sessionToken, []string{apiVersion}, userID) }
+}
+
+// What is done in the background gets the common slots, and no reader and no revocation waits for it longer than for another
+// call.
+func TestBackgroundUsesTheCommonSlots(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		g := newGateway(t)
 		c := g.client(t, "")
-		begin(1000, logOutOnce(t.Context(), c.Background()))
-		begin(100, func() error { return c.Background().Whoami(t.Context(), sessionToken, []string{apiVersion}, userID) })
-		checkCount(t, "logouts in the background", g.underWay("logout"), 2)
-		checkCount(t, "checks in the background", g.underWay("other"), 2)
-		begin(4, logOutOnce(t.Context(), c))
-		checkCount(t, "with logouts in the foreground", g.underWay("logout"), 6)
-		// The next slot for logouts goes to the foreground, too, however long the background has waited.
+		begin(3, logOutOnce(t.Context(), c.Background()))
+		synctest.Wait()
+		begin(100, whoamiOnce(t.Context(), c.Background()))
+		checkCount(t, "all in the background", g.underWay(""), 4)
+		checkCount(t, "logouts in the background, which came first", g.underWay("logout"), 3)
+		begin(3, logOutOnce(t.Context(), c))
+		begin(3, exchangeOnce(t.Context(), c))
+		checkCount(t, "logouts with two in the foreground", g.underWay("logout"), 5)
+		checkCount(t, "exchanges", g.underWay("exchange"), 2)
+		// The next common slots go to the foreground, however long the background has waited.
+		g.answer(t, "other", http.StatusOK)
+		g.answer(t, "logout", http.StatusOK)
+		checkCount(t, "logouts, all three of the foreground", g.underWay("logout"), 5)
+		checkCount(t, "exchanges, all three", g.underWay("exchange"), 3)
+		checkCount(t, "all", g.underWay(""), 8)
+		g.answer(t, "exchange", http.StatusOK)
+		checkCount(t, "checks in the background: a common slot has become free", g.underWay("other"), 1)
+		g.answer(t, "exchange", http.StatusOK)
+		checkCount(t, "checks in the background: a slot for exchanges alone has become free", g.underWay("other"), 1)
+		checkCount(t, "all but that one", g.underWay(""), 7)
+		g.finish(t)
+		checkCount(t, "what came", len(g.arrived), 109)
+	})
+}
+
+// With two slots there are no common ones.
+func TestBackgroundWithTwoSlots(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := newGateway(t)
+		g.SetMaxConnections(gatewayURL, 2)
+		c := g.client(t, "")
+		begin(3, logOutOnce(t.Context(), c.Background()))
+		checkCount(t, "logouts in the background", g.underWay("logout"), 1)
+		begin(3, whoamiOnce(t.Context(), c.Background()))
+		checkCount(t, "checks in the background", g.underWay("other"), 1)
 		done := begin(1, logOutOnce(t.Context(), c))
 		g.answer(t, "logout", http.StatusOK)
-		g.answer(t, "other", http.StatusOK)
+		g.answer(t, "logout", http.StatusOK)
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
 		exchanges := begin(1, exchangeOnce(t.Context(), c))
 		g.answer(t, "other", http.StatusOK)
 		checkCount(t, "exchanges", g.underWay("exchange"), 1)
+		checkCount(t, "all", g.underWay(""), 2)
 		g.answer(t, "exchange", http.StatusOK)
 		if err := <-exchanges; err != nil {
 			t.Error(err)
 		}
 		g.finish(t)
-		if err := <-done; err != nil {
-			t.Error(err)
+		checkCount(t, "what came", len(g.arrived), 8)
+	})
+}
+
+// An operator who reads why a pending logout was not sent must not be told of slots that it could not have had.
+func TestBackgroundSaysWhatItWaitedFor(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		max    int
+		before int // logouts
+		answer int // status of the first answer, if any
+		want   string
+	}{
+		{8, 6, 0, "background calls use at most 4 of the 8 slots (max_connections), and only when no other call waits; 6 calls are under way"},
+		{2, 1, 0, "background calls use only those of the 2 slots (max_connections) that are for calls of their kind, and only when no " +
+			"other call waits for them; 1 calls are under way"},
+		{16, 12, http.StatusTooManyRequests, "background calls use at most 4 of the 8 slots that are left of 16 (max_connections) after an " +
+			"answer of HTTP status 429, and only when no other call waits; 11 calls are under way"},
+	}
+	for _, tt := range tests {
+		t.Run(fmt.Sprintf("max_connections %d", tt.max), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g := newGateway(t)
+				g.SetMaxConnections(gatewayURL, tt.max)
+				c := g.client(t, "")
+				begin(tt.before, logOutOnce(t.Context(), c))
+				checkCount(t, "under way", g.underWay(""), tt.before)
+				if tt.answer != 0 {
+					g.answer(t, "logout", tt.answer)
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				err := logOutOnce(ctx, c.Background())()
+				var busy *workfront.BusyError
+				if !errors.As(err, &busy) || !strings.HasSuffix(err.Error(), tt.want) {
+					t.Errorf("got %v, want a BusyError that says %q", err, tt.want)
+				}
+				g.finish(t)
+			})
+		})
+	}
+}
+
+// slow answers each logout after that time.
+type slow time.Duration
+
+func (s slow) RoundTrip(r *http.Request) (*http.Response, error) {
+	if trace := httptrace.ContextClientTrace(r.Context()); trace != nil {
+		trace.GotConn(httptrace.GotConnInfo{})
+	}
+	select {
+	case <-time.After(time.Duration(s)):
+		return scripted(http.StatusOK, "application/json", `{"data":{"success":true}}`), nil
+	case <-r.Context().Done():
+		return nil, context.Cause(r.Context())
+	}
+}
+
+// 600 sessions whose logouts are pending are logged out over half of the slots when nothing else is done.
+func TestManyLogoutsInTheBackground(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		clients := workfront.NewClients(workfront.ClientsOptions{})
+		defer clients.Close()
+		c := clientOf(t, clients, workfront.Endpoint{BaseURL: gatewayURL})
+		c.Over(slow(250 * time.Millisecond))
+		start := time.Now()
+		done := begin(600, logOutOnce(t.Context(), c.Background()))
+		for range 600 {
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}
+		if got, want := time.Since(start), 37500*time.Millisecond; got != want { // 4 at a time
+			t.Errorf("took %v, want %v", got, want)
 		}
 	})
 }
@@ -328,7 +439,7 @@ func TestRetryAfterPausesTheHost(t *testing.T) {
 		begin(1, logOutOnce(t.Context(), c.Background()))
 		time.Sleep(30*time.Second - time.Nanosecond)
 		checkCount(t, "before the time is over", g.underWay(""), 0)
-		// Who has less time than that is told at once.
+		// A caller with less time than that is told at once.
 		begin := time.Now()
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
@@ -344,6 +455,36 @@ func TestRetryAfterPausesTheHost(t *testing.T) {
 	})
 }
 
+// A server that hears nothing cannot say whether it would take more calls: a pause gives no slot back.
+func TestPauseGivesNoSlotBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := newGateway(t)
+		c := g.client(t, "")
+		begin(100, exchangeOnce(t.Context(), c))
+		begin(100, logOutOnce(t.Context(), c))
+		checkCount(t, "before", g.underWay(""), 8)
+		for range 3 {
+			g.answer(t, "exchange", http.StatusTooManyRequests, "Retry-After", "30")
+		}
+		g.finish(t)
+		for range 3 {
+			time.Sleep(30*time.Second - time.Nanosecond)
+			checkCount(t, "in the pause", g.underWay(""), 0)
+			time.Sleep(time.Nanosecond)
+			checkCount(t, "after the pause", g.underWay(""), 2)
+			g.answer(t, "exchange", http.StatusTooManyRequests, "Retry-After", "30")
+			g.answer(t, "logout", http.StatusTooManyRequests, "Retry-After", "30")
+		}
+		time.Sleep(30 * time.Second)
+		for want := 2; want <= 8; want++ {
+			checkCount(t, "then one more each second", g.underWay(""), want)
+			time.Sleep(time.Second)
+		}
+		g.finish(t)
+	})
+}
+
 // A mistake in Retry-After must not silence the host for good.
 func TestPauseHasAnEnd(t *testing.T) {
 	t.Parallel()
@@ -354,8 +495,10 @@ func TestPauseHasAnEnd(t *testing.T) {
 		g.answer(t, "exchange", http.StatusTooManyRequests, "Retry-After", "9223372036854775807")
 		begin(1, logOutOnce(t.Context(), c))
 		checkCount(t, "under way", g.underWay(""), 0)
-		time.Sleep(time.Hour)
-		checkCount(t, "under way after an hour", g.underWay(""), 1)
+		time.Sleep(time.Minute - time.Nanosecond)
+		checkCount(t, "under way after almost a minute", g.underWay(""), 0)
+		time.Sleep(time.Nanosecond)
+		checkCount(t, "under way after a minute", g.underWay(""), 1)
 		g.finish(t)
 	})
 }

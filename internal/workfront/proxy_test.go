@@ -18,11 +18,11 @@ import (
 const proxyPassword = "pr0xy-passw0rd"
 
 // clientWith returns a client in an environment.
-func clientWith(t *testing.T, e workfront.Endpoint, env map[string]string) (*workfront.Clients, *workfront.Client) {
+func clientWith(t *testing.T, e workfront.Endpoint, env map[string]string) *workfront.Client {
 	t.Helper()
 	clients := workfront.NewClients(workfront.ClientsOptions{Getenv: func(name string) string { return env[name] }})
 	t.Cleanup(clients.Close)
-	return clients, clientOf(t, clients, e)
+	return clientOf(t, clients, e)
 }
 
 // net/http ignores a proxy that it cannot read, and connects without it.
@@ -70,14 +70,14 @@ func TestUnreadableProxySettings(t *testing.T) {
 			// A loopback address never goes through a proxy, so what is sent arrives.
 			var connections atomic.Int64
 			h := newHost(t, always(http.StatusOK, session("")), countConnections(&connections))
-			clients, c := clientWith(t, h.endpoint(), tt.env)
+			c := clientWith(t, h.endpoint(), tt.env)
 			want := success
 			if tt.want != "" {
 				want = permanent
 			}
 			_, err := exchangeWith(bounded(t), c, 2)
 			checkOutcome(t, err, want)
-			_, probeErr := clients.Probe(bounded(t), h.endpoint(), nil)
+			_, probeErr := c.Probe(bounded(t))
 			checkOutcome(t, probeErr, want)
 			if tt.want == "" {
 				return
@@ -132,7 +132,7 @@ func TestProxyThatFails(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			_, c := clientWith(t, workfront.Endpoint{BaseURL: "https://acme.my.workfront.com"}, map[string]string{
+			c := clientWith(t, workfront.Endpoint{BaseURL: "https://acme.my.workfront.com"}, map[string]string{
 				"https_proxy": "http://user:" + proxyPassword + "@" + tt.address,
 			})
 			if tt.address == "proxy.invalid:3128" {
@@ -187,7 +187,7 @@ func TestProxyAuthenticationInsideTheTunnel(t *testing.T) {
 	}))
 	t.Cleanup(proxy.Close)
 	// The name is in the certificate of httptest.
-	_, c := clientWith(t, workfront.Endpoint{BaseURL: "https://example.com", CACert: h.endpoint().CACert}, map[string]string{"HTTPS_PROXY": proxy.URL})
+	c := clientWith(t, workfront.Endpoint{BaseURL: "https://example.com", CACert: h.endpoint().CACert}, map[string]string{"HTTPS_PROXY": proxy.URL})
 	_, err := exchangeWith(bounded(t), c, 2)
 	checkOutcome(t, err, permanent)
 	var u *workfront.UnavailableError
@@ -207,7 +207,7 @@ func TestProxyThatHangs(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = hanging.Close() })
-	_, c := clientWith(t, workfront.Endpoint{BaseURL: "https://acme.my.workfront.com"}, map[string]string{"HTTPS_PROXY": hanging.Addr().String()})
+	c := clientWith(t, workfront.Endpoint{BaseURL: "https://acme.my.workfront.com"}, map[string]string{"HTTPS_PROXY": hanging.Addr().String()})
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	_, err = exchangeWith(ctx, c, 0)

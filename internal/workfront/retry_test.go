@@ -54,6 +54,9 @@ func TestExchangeRetriesByStatus(t *testing.T) {
 			if errors.As(err, &u) && !strings.Contains(err.Error(), "workfront is not available: ") {
 				t.Errorf("got %q, want it to say that Workfront is not available", err)
 			}
+			if u != nil && u.Status != tt.status {
+				t.Errorf("got status %d, want %d", u.Status, tt.status)
+			}
 		})
 	}
 }

@@ -432,7 +432,7 @@ func TestConnectionsToAHostAreLimited(t *testing.T) {
 	clients := workfront.NewClients(workfront.ClientsOptions{})
 	t.Cleanup(clients.Close)
 	endpoints := []workfront.Endpoint{s.endpoint(), {BaseURL: s.URL(), CACert: s.CACert() + "\n"}, {BaseURL: s.URL(), CACert: "\n" + s.CACert()}}
-	var allowed, seen atomic.Int64
+	var allowed, seen, renewed atomic.Int64
 	// The server notices a moment later that the client has closed a connection: a request is held until it has.
 	s.OnEvent(func(workfronttest.Event) {
 		seen.Add(1)
@@ -446,30 +446,42 @@ func TestConnectionsToAHostAreLimited(t *testing.T) {
 		seen.Store(0)
 		clients.SetMaxConnections(s.URL(), limit)
 		for range 2 {
+			// The client gets another transport, beside the one whose calls are under way.
+			s.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointAPI, Times: 1, Status: http.StatusBadGateway})
 			for _, e := range endpoints {
 				c, err := clients.Client(e)
 				if err != nil {
 					t.Fatal(err)
 				}
 				var all sync.WaitGroup
-				for range 24 {
+				for i := range 24 {
 					all.Go(func() {
 						if err := logOutOnce(bounded(t), c)(); err != nil {
 							t.Error(err)
 						}
-						if err := c.Whoami(bounded(t), "unknown", []string{apiVersion}, userID); !errors.Is(err, workfront.ErrSessionGone) {
+						if i%8 == 0 { // and another one, which the calls after it use
+							if _, err := c.Probe(bounded(t)); err != nil {
+								t.Error(err)
+							}
+						}
+						err := c.Whoami(bounded(t), "unknown", []string{apiVersion}, userID)
+						var unavailable *workfront.UnavailableError
+						switch {
+						case errors.As(err, &unavailable) && unavailable.Status == http.StatusBadGateway:
+							renewed.Add(1)
+						case !errors.Is(err, workfront.ErrSessionGone):
 							t.Error(err)
 						}
 					})
 				}
 				all.Wait()
-				if _, err := clients.Probe(bounded(t), e, nil); err != nil {
-					t.Error(err)
-				}
 			}
 		}
 		if seen.Load() == 0 {
 			t.Error("no request was seen")
+		}
+		if got, want := renewed.Swap(0), int64(2); got != want {
+			t.Errorf("got %d answers that renew the connections, want %d", got, want)
 		}
 		await.That(t, "no more are open than the limit allows", func() bool { return s.OpenConnections() <= limit })
 	}
@@ -550,7 +562,7 @@ func TestHTTP2IsNotAttempted(t *testing.T) {
 	c := clientOf(t, clients, h.endpoint())
 	for name, call := range map[string]func() error{
 		"exchange": exchangeOnce(bounded(t), c),
-		"probe":    func() error { _, err := clients.Probe(bounded(t), h.endpoint(), nil); return err },
+		"probe":    func() error { _, err := c.Probe(bounded(t)); return err },
 	} {
 		offered, proto = nil, ""
 		if err := call(); err != nil {
@@ -576,7 +588,7 @@ func TestUserAgent(t *testing.T) {
 	_, _ = exchangeWith(bounded(t), c, 1)
 	_ = logOutOnce(bounded(t), c)()
 	_ = c.Whoami(bounded(t), sessionToken, []string{apiVersion}, userID)
-	_, _ = clients.Probe(bounded(t), h.endpoint(), nil)
+	_, _ = c.Probe(bounded(t))
 	if got, want := agents, []string{"POST " + want, "POST " + want, "GET " + want, "GET " + want, "HEAD " + want}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
@@ -588,8 +600,9 @@ func TestClientsAreKeptAndDropped(t *testing.T) {
 	caCert := newStandInCA(t)
 	synctest.Test(t, func(t *testing.T) {
 		g := newGateway(t)
-		busy, idle, other := g.client(t, ""), g.client(t, caCert), clientOf(t, g.Clients, workfront.Endpoint{BaseURL: "https://other.my.workfront.com"})
-		g.SetMaxConnections("https://other.my.workfront.com", 3)
+		const otherURL = "https://other.my.workfront.com"
+		busy, idle, other := g.client(t, ""), g.client(t, caCert), clientOf(t, g.Clients, workfront.Endpoint{BaseURL: otherURL})
+		g.SetMaxConnections(otherURL, 3)
 		begin(1, exchangeOnce(t.Context(), busy))
 		checkCount(t, "under way", g.underWay(""), 1)
 		time.Sleep(11 * time.Minute)
@@ -597,20 +610,20 @@ func TestClientsAreKeptAndDropped(t *testing.T) {
 			t.Error("a client with a call under way was dropped")
 		}
 		if again := g.client(t, caCert); again == idle {
-			t.Error("a client that nobody has asked for in 11 minutes is still there")
+			t.Error("a client without a call for 11 minutes is still there")
 		}
 		// The call of the first one counts for the second, which is new.
 		begin(10, exchangeOnce(t.Context(), g.client(t, caCert)))
 		checkCount(t, "under way", g.underWay(""), 6)
-		// A limit that was set holds, whatever becomes of the client.
-		again := clientOf(t, g.Clients, workfront.Endpoint{BaseURL: "https://other.my.workfront.com"})
+		// The host is forgotten with its client, and its limit is the default then.
+		again := clientOf(t, g.Clients, workfront.Endpoint{BaseURL: otherURL})
 		if again == other {
-			t.Error("a client that nobody has asked for in 11 minutes is still there")
+			t.Error("a client without a call for 11 minutes is still there")
 		}
 		again.Over(g)
 		before := g.underWay("")
 		begin(10, exchangeOnce(t.Context(), again))
-		checkCount(t, "under way at the other host", g.underWay("")-before, 2)
+		checkCount(t, "under way at the other host", g.underWay("")-before, 6)
 		g.finish(t)
 	})
 }
