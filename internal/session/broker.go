@@ -92,7 +92,9 @@ func NewBroker(o Options) *Broker {
 		shares:   make(map[string]*share),
 		hints:    locksutil.CreateLocks(),
 	}
-	b.clients = workfront.NewClients(workfront.ClientsOptions{Now: o.Now, UserAgent: o.UserAgent, Forgotten: b.outages.forget})
+	b.clients = workfront.NewClients(workfront.ClientsOptions{
+		Now: o.Now, UserAgent: o.UserAgent, Forgotten: b.outages.forget,
+	})
 	b.logouts.init()
 	if b.again == 0 {
 		b.again = checkAgain

@@ -22,15 +22,16 @@ type Trial struct {
 	ended   func() // called by End
 }
 
-// Tester proves settings over connections of its own, and leaves no trace in what others use: it changes no limit of calls.
+// Tester proves settings over connections of its own, and leaves no trace in what others use: it changes no limit of
+// calls.
 type Tester struct {
 	broker   *Broker
 	clients  *workfront.TrialClients
 	observer func(workfront.Observation) // may be nil
 }
 
-// Tester returns a Tester, which the caller closes. observer, which may be nil, is told of each request, in the goroutine of the
-// caller of the method that makes it.
+// Tester returns a Tester, which the caller closes. observer, which may be nil, is told of each request, in the
+// goroutine of the caller of the method that makes it.
 func (b *Broker) Tester(observer func(workfront.Observation)) *Tester {
 	return &Tester{broker: b, clients: b.clients.ForTrial(), observer: observer}
 }

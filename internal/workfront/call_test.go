@@ -264,7 +264,8 @@ func TestIdleConnectionsAreGivenUp(t *testing.T) {
 			{time.Minute, 61 * time.Second},
 			{time.Minute, time.Hour},
 		} {
-			name := fmt.Sprintf("%s after %v, a call every %v", map[bool]string{false: "reset", true: "silence"}[silent], tt.after, tt.idle)
+			how := map[bool]string{false: "reset", true: "silence"}[silent]
+			name := fmt.Sprintf("%s after %v, a call every %v", how, tt.after, tt.idle)
 			t.Run(name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					clients := workfront.NewClients(workfront.ClientsOptions{})

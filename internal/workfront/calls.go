@@ -10,7 +10,8 @@ type Calls struct {
 	Limit    int // slots: max_connections, or fewer for a while after an answer of status 429
 }
 
-// Calls returns how many calls go to each host at the moment, in no particular order. A host that was forgotten is not in it.
+// Calls returns how many calls go to each host at the moment, in no particular order. A host that was forgotten is not
+// in it.
 func (c *Clients) Calls() []Calls {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -34,9 +34,9 @@ type remote struct {
 	usage      usage
 }
 
-// Background returns a view of c for calls that no reader and no revocation waits for (pending logouts, checks of shared
-// sessions): they leave to other calls the slots that are for one kind of call alone, and every slot that another call waits
-// for.
+// Background returns a view of c for calls that no reader and no revocation waits for (pending logouts, checks of
+// shared sessions): they leave to other calls the slots that are for one kind of call alone, and every slot that
+// another call waits for.
 func (c *Client) Background() *Client {
 	return &Client{remote: c.remote, background: true, observer: c.observer}
 }

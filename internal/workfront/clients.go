@@ -20,9 +20,9 @@ type ClientsOptions struct {
 	Forgotten func(baseURL string)
 }
 
-// Clients keeps a Client for each Endpoint, with its connections, and the limit of calls for each host, which all endpoints of
-// the host share. A host and a Client are forgotten ten minutes after their last call; a host's limit is the default then. There
-// is one Clients for each mount. It is safe for concurrent use.
+// Clients keeps a Client for each Endpoint, with its connections, and the limit of calls for each host, which all
+// endpoints of the host share. A host and a Client are forgotten ten minutes after their last call; a host's limit is
+// the default then. There is one Clients for each mount. It is safe for concurrent use.
 type Clients struct {
 	options ClientsOptions
 	proxies proxies
@@ -95,8 +95,8 @@ func NewClients(o ClientsOptions) *Clients {
 	return &Clients{options: o, proxies: proxiesFrom(o.Getenv), hosts: make(map[string]*host), clients: make(map[Endpoint]*Client)}
 }
 
-// Client returns the client for e. It fails only if e.CACert holds no certificate. One that was forgotten can be used all the
-// same by a caller that still has it.
+// Client returns the client for e. It fails only if e.CACert holds no certificate. One that was forgotten can be used
+// all the same by a caller that still has it.
 func (c *Clients) Client(e Endpoint) (*Client, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -140,8 +140,8 @@ func (c *Clients) host(baseURL string) *host {
 	return h
 }
 
-// SetMaxConnections limits the calls that go to a host at a time, and the connections. It holds until it is set again or the
-// host is forgotten; the default is 8. It is cheap if nothing changes. Calls under way are not disturbed.
+// SetMaxConnections limits the calls that go to a host at a time, and the connections. It holds until it is set again
+// or the host is forgotten; the default is 8. It is cheap if nothing changes. Calls under way are not disturbed.
 func (c *Clients) SetMaxConnections(baseURL string, n int) {
 	c.mu.Lock()
 	h := c.host(baseURL)
@@ -151,8 +151,8 @@ func (c *Clients) SetMaxConnections(baseURL string, n int) {
 	h.connections.setMax(n)
 }
 
-// Sweep forgets the clients and hosts whose last call was ten minutes ago. The other methods do so, too, but only if they are
-// called.
+// Sweep forgets the clients and hosts whose last call was ten minutes ago. The other methods do so, too, but only if
+// they are called.
 func (c *Clients) Sweep() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -184,8 +184,8 @@ func (c *Clients) forget(baseURL string) {
 	c.options.Forgotten(baseURL)
 }
 
-// Close closes all connections that no call uses, and keeps none from now on. Calls under way are not disturbed, and others
-// can be made.
+// Close closes all connections that no call uses, and keeps none from now on. Calls under way are not disturbed, and
+// others can be made.
 func (c *Clients) Close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -195,9 +195,9 @@ func (c *Clients) Close() {
 	}
 }
 
-// TrialClients are clients of their own for one trial of settings, with connections of their own. Their calls count for the
-// limit of the host, which a trial does not change; a host that only trials use has the default. It is safe for concurrent
-// use.
+// TrialClients are clients of their own for one trial of settings, with connections of their own. Their calls count for
+// the limit of the host, which a trial does not change; a host that only trials use has the default. It is safe for
+// concurrent use.
 type TrialClients struct {
 	clients *Clients
 
@@ -250,8 +250,8 @@ func (t *TrialClients) host(baseURL string) *host {
 	return h
 }
 
-// Close forgets all that the trial alone has needed. Its clients can still be used, but keep no connection. It may be called
-// again.
+// Close forgets all that the trial alone has needed. Its clients can still be used, but keep no connection. It may be
+// called again.
 func (t *TrialClients) Close() {
 	for _, client := range t.end() {
 		client.transports.close()

@@ -107,7 +107,9 @@ func TestForgottenHosts(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var forgotten []string
-		clients := workfront.NewClients(workfront.ClientsOptions{Forgotten: func(baseURL string) { forgotten = append(forgotten, baseURL) }})
+		clients := workfront.NewClients(workfront.ClientsOptions{
+			Forgotten: func(baseURL string) { forgotten = append(forgotten, baseURL) },
+		})
 		defer clients.Close()
 		clients.SetMaxConnections(gatewayURL, 16)
 		c := clientOf(t, clients, workfront.Endpoint{BaseURL: gatewayURL})
@@ -155,8 +157,8 @@ func newCA(t *testing.T) string {
 	return certificatePEM(cert)
 }
 
-// Anyone who can write config can start trials, each with another ca_cert and another host. It is no parallel test: what
-// others allocate would count.
+// Anyone who can write config can start trials, each with another ca_cert and another host. It is no parallel test:
+// what others allocate would count.
 func TestTrialsLeaveNothingBehind(t *testing.T) {
 	s := newStandIn(t, workfronttest.Options{})
 	clients := workfront.NewClients(workfront.ClientsOptions{})

@@ -35,7 +35,8 @@ func (c *Client) ResolveNothing() {
 	c.change(func(t *http.Transport) {
 		t.DialContext = func(_ context.Context, network, addr string) (net.Conn, error) {
 			host, _, _ := net.SplitHostPort(addr)
-			return nil, &net.OpError{Op: "dial", Net: network, Err: &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}}
+			notFound := &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
+			return nil, &net.OpError{Op: "dial", Net: network, Err: notFound}
 		}
 	})
 }

@@ -17,7 +17,8 @@ const (
 )
 
 // longestPause is how long an answer of status 429 can keep a host from being called. A Retry-After of an hour must not
-// silence readers, logouts and check for that long; a server that means it answers the two calls after the pause with 429.
+// silence readers, logouts and check for that long; a server that means it answers the two calls after the pause with
+// 429.
 const longestPause = time.Minute
 
 // BusyError says that a call was not sent, because its turn did not come in the time that it had. It says nothing about
@@ -45,10 +46,10 @@ const (
 )
 
 // limit is how many calls one host gets at a time, and whose turn is next. Each call takes a slot for the time of one
-// attempt. A quarter of the slots (at least one) is for logouts alone, and a quarter (at least one) for exchanges alone. The
-// others are common: they go to the call that came first. So no revocation waits for exchanges, and no exchange for
-// revocations. Calls in the background use only the common slots, and only when no other call waits. With two slots there
-// are none; then they use those of their own kind when no foreground call waits for them.
+// attempt. A quarter of the slots (at least one) is for logouts alone, and a quarter (at least one) for exchanges
+// alone. The others are common: they go to the call that came first. So no revocation waits for exchanges, and no
+// exchange for revocations. Calls in the background use only the common slots, and only when no other call waits. With
+// two slots there are none; then they use those of their own kind when no foreground call waits for them.
 //
 // An answer of status 429 halves the slots, to two at least, and each second without another one gives one back. Until the
 // time that its Retry-After names, no slot is given out, and none is given back. What has a slot keeps it.
@@ -64,7 +65,8 @@ type limit struct {
 	queues     [2]queue // of exchanges and of logouts
 	arrived    uint64   // numbers the waiters
 
-	// changed is the last 429, or the end of the pause that it asked for, or the last time that a slot was given back since.
+	// changed is the last 429, or the end of the pause that it asked for, or the last time that a slot was given back
+	// since.
 	changed   time.Time
 	notBefore time.Time // the end of a pause
 	timer     *time.Timer
@@ -163,7 +165,8 @@ func (l *limit) leave(w *waiter) {
 	l.dispatch()
 }
 
-// refused takes note of an answer of status 429, before the slot of its call is released. retryAfter is 0 if it named none.
+// refused takes note of an answer of status 429, before the slot of its call is released. retryAfter is 0 if it named
+// none.
 func (l *limit) refused(retryAfter time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -211,11 +214,13 @@ func (l *limit) underWay() int { return l.used[exchanges] + l.used[logouts] + l.
 func (l *limit) backgroundReason() string {
 	slots := fmt.Sprintf("the %d slots (max_connections)", l.max)
 	if l.allowed < l.max {
-		slots = fmt.Sprintf("the %d slots that are left of %d (max_connections) after an answer of HTTP status 429", l.allowed, l.max)
+		slots = fmt.Sprintf("the %d slots that are left of %d (max_connections) after an answer of HTTP status 429",
+			l.allowed, l.max)
 	}
 	may := fmt.Sprintf("use at most %d of %s, and only when no other call waits", l.common(), slots)
 	if l.common() == 0 {
-		may = fmt.Sprintf("use only those of %s that are for calls of their kind, and only when no other call waits for them", slots)
+		may = fmt.Sprintf("use only those of %s that are for calls of their kind, and only when no other call waits for them",
+			slots)
 	}
 	return fmt.Sprintf("background calls %s; %d calls are under way", may, l.underWay())
 }
@@ -262,8 +267,8 @@ func (l *limit) usedCommon() int {
 	return max(l.used[exchanges]-quarter, 0) + max(l.used[logouts]-quarter, 0) + l.background
 }
 
-// giveFirst gives a slot to the call that arrived first in the queues that of selects, if there is one. It is counted in
-// slots or, if that is nil, in those of the call's kind.
+// giveFirst gives a slot to the call that arrived first in the queues that of selects, if there is one. It is counted
+// in slots or, if that is nil, in those of the call's kind.
 func (l *limit) giveFirst(of func(*queue) *list.List, slots *int) bool {
 	first := exchanges
 	a, b := of(&l.queues[exchanges]).Front(), of(&l.queues[logouts]).Front()

@@ -197,8 +197,8 @@ func whoamiOnce(ctx context.Context, c *workfront.Client) func() error {
 	return func() error { return c.Whoami(ctx, sessionToken, []string{apiVersion}, userID) }
 }
 
-// What is done in the background gets the common slots, and no reader and no revocation waits for it longer than for another
-// call.
+// What is done in the background gets the common slots, and no reader and no revocation waits for it longer than for
+// another call.
 func TestBackgroundUsesTheCommonSlots(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -268,11 +268,12 @@ func TestBackgroundSaysWhatItWaitedFor(t *testing.T) {
 		answer int // status of the first answer, if any
 		want   string
 	}{
-		{8, 6, 0, "background calls use at most 4 of the 8 slots (max_connections), and only when no other call waits; 6 calls are under way"},
-		{2, 1, 0, "background calls use only those of the 2 slots (max_connections) that are for calls of their kind, and only when no " +
-			"other call waits for them; 1 calls are under way"},
-		{16, 12, http.StatusTooManyRequests, "background calls use at most 4 of the 8 slots that are left of 16 (max_connections) after an " +
-			"answer of HTTP status 429, and only when no other call waits; 11 calls are under way"},
+		{8, 6, 0, "background calls use at most 4 of the 8 slots (max_connections), and only when no other " +
+			"call waits; 6 calls are under way"},
+		{2, 1, 0, "background calls use only those of the 2 slots (max_connections) that are for calls of their " +
+			"kind, and only when no other call waits for them; 1 calls are under way"},
+		{16, 12, http.StatusTooManyRequests, "background calls use at most 4 of the 8 slots that are left of 16 " +
+			"(max_connections) after an answer of HTTP status 429, and only when no other call waits; 11 calls are under way"},
 	}
 	for _, tt := range tests {
 		t.Run(fmt.Sprintf("max_connections %d", tt.max), func(t *testing.T) {

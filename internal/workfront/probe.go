@@ -14,9 +14,9 @@ type Greeting struct {
 	MidRequest time.Time
 }
 
-// Probe sends a harmless request without credentials on a new connection, so that one that is kept alive hides nothing. Any
-// HTTP answer will do. The calls that follow use the new connection, too. Probe returns an *UnavailableError, a *BusyError, or
-// the cancellation of ctx, whose deadline is the whole time that it may take.
+// Probe sends a harmless request without credentials on a new connection, so that one that is kept alive hides nothing.
+// Any HTTP answer will do. The calls that follow use the new connection, too. Probe returns an *UnavailableError, a
+// *BusyError, or the cancellation of ctx, whose deadline is the whole time that it may take.
 func (c *Client) Probe(ctx context.Context) (*Greeting, error) {
 	c.transports.renew()
 	req, err := http.NewRequestWithContext(ctx, http.MethodHead, c.endpoint.BaseURL+"/", nil)

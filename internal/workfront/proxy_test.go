@@ -187,7 +187,8 @@ func TestProxyAuthenticationInsideTheTunnel(t *testing.T) {
 	}))
 	t.Cleanup(proxy.Close)
 	// The name is in the certificate of httptest.
-	c := clientWith(t, workfront.Endpoint{BaseURL: "https://example.com", CACert: h.endpoint().CACert}, map[string]string{"HTTPS_PROXY": proxy.URL})
+	c := clientWith(t, workfront.Endpoint{BaseURL: "https://example.com", CACert: h.endpoint().CACert},
+		map[string]string{"HTTPS_PROXY": proxy.URL})
 	_, err := exchangeWith(bounded(t), c, 2)
 	checkOutcome(t, err, permanent)
 	var u *workfront.UnavailableError
@@ -207,7 +208,8 @@ func TestProxyThatHangs(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = hanging.Close() })
-	c := clientWith(t, workfront.Endpoint{BaseURL: "https://acme.my.workfront.com"}, map[string]string{"HTTPS_PROXY": hanging.Addr().String()})
+	c := clientWith(t, workfront.Endpoint{BaseURL: "https://acme.my.workfront.com"},
+		map[string]string{"HTTPS_PROXY": hanging.Addr().String()})
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	_, err = exchangeWith(ctx, c, 0)

@@ -10,8 +10,8 @@ const (
 	// maxConnectionAge is how old a connection may be when a request is started on it. Names move and load balancers are
 	// replaced, and the old address can go on answering.
 	maxConnectionAge = time.Minute
-	// maxTransportAge is how old a transport may be when a call is given it. Until the call has a connection, a dial and a TLS
-	// handshake may pass, and the connection may be the transport's first.
+	// maxTransportAge is how old a transport may be when a call is given it. Until the call has a connection, a dial
+	// and a TLS handshake may pass, and the connection may be the transport's first.
 	maxTransportAge = maxConnectionAge - 2*dialTimeout
 	// renewEvery is how often the connections to a host are renewed because of what it answers, at most.
 	renewEvery = time.Second
@@ -60,9 +60,9 @@ func (r *renewal) advance() {
 	}
 }
 
-// transports gives each call of a client a transport whose connections may still be used. An old one is not cut off: a new
-// one takes its place, and the old one is closed as its calls end. (A timer that closes connections, or a trace that closes
-// the one that a request was just given, loses requests.) It is safe for concurrent use.
+// transports gives each call of a client a transport whose connections may still be used. An old one is not cut off: a
+// new one takes its place, and the old one is closed as its calls end. (A timer that closes connections, or a trace
+// that closes the one that a request was just given, loses requests.) It is safe for concurrent use.
 type transports struct {
 	host *host
 	open func() *http.Transport

@@ -45,7 +45,8 @@ func newNetwork(t *testing.T, pair *httptest.Server, handle func(w *wire) (statu
 	t.Cleanup(clients.Close)
 	clients.SetMaxConnections("https://example.com", 64)
 	n := &network{pair: pair, handle: handle, address: "old"}
-	n.client = clientOf(t, clients, workfront.Endpoint{BaseURL: "https://example.com", CACert: certificatePEM(pair.Certificate())})
+	e := workfront.Endpoint{BaseURL: "https://example.com", CACert: certificatePEM(pair.Certificate())}
+	n.client = clientOf(t, clients, e)
 	n.client.DialOver(n.dial)
 	return n
 }
@@ -191,7 +192,8 @@ func TestNoRequestOnAnOldConnection(t *testing.T) {
 		readers.Wait()
 		t.Logf("%d connections, the oldest with a request was %v old", n.dialed, time.Duration(oldest.Load()))
 		if got, most := time.Duration(oldest.Load()), time.Minute; got > most || got < 10*time.Second {
-			t.Errorf("the oldest connection with a request was %v old, want it to be kept for a while, and for %v at most", got, most)
+			t.Errorf("the oldest connection with a request was %v old, want it to be kept for a while, and for %v at most",
+				got, most)
 		}
 	})
 }

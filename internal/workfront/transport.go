@@ -21,9 +21,9 @@ const (
 	// maxDrain is how much more of it is thrown away to keep its connection.
 	maxDrain = 1 << 20
 
-	// idleTimeout is how long a connection is kept without a call. Node's and Apache's default is to close it after 5 s, and
-	// load balancers drop it after a minute or so, some of them without a word. A request that is sent into a closing
-	// connection is lost, and an exchange cannot be repeated.
+	// idleTimeout is how long a connection is kept without a call. By default, Node and Apache close it after five
+	// seconds. Load balancers drop it after a minute or so, some of them without a word. A request that is sent into a
+	// closing connection is lost, and an exchange cannot be repeated.
 	idleTimeout = 4 * time.Second
 	// dialTimeout is for a TCP connection, and again for its TLS handshake.
 	dialTimeout = 10 * time.Second
@@ -41,8 +41,8 @@ func newTransport(roots *x509.CertPool, p *proxies, c *connections) *http.Transp
 	t := &http.Transport{
 		Proxy:       p.forRequest,
 		DialContext: c.dial,
-		// TLS sessions are not resumed (there is no ClientSessionCache): that hides a certificate that has changed, and saves no
-		// round trip in TLS 1.3.
+		// TLS sessions are not resumed (there is no ClientSessionCache): that hides a certificate that has changed, and
+		// saves no round trip in TLS 1.3.
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots},
 		TLSHandshakeTimeout:    dialTimeout,
 		Protocols:              protocols,

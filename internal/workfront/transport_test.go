@@ -601,7 +601,8 @@ func TestClientsAreKeptAndDropped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGateway(t)
 		const otherURL = "https://other.my.workfront.com"
-		busy, idle, other := g.client(t, ""), g.client(t, caCert), clientOf(t, g.Clients, workfront.Endpoint{BaseURL: otherURL})
+		busy, idle := g.client(t, ""), g.client(t, caCert)
+		other := clientOf(t, g.Clients, workfront.Endpoint{BaseURL: otherURL})
 		g.SetMaxConnections(otherURL, 3)
 		begin(1, exchangeOnce(t.Context(), busy))
 		checkCount(t, "under way", g.underWay(""), 1)
