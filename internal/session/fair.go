@@ -69,15 +69,21 @@ func (b *Broker) eachInTurn(
 ) error {
 	var group errgroup.Group
 	group.SetLimit(parallelEnds)
-	errs := make([]error, len(ids))
+	var mu sync.Mutex
+	errs := make([]error, len(ids)) // a place that is queued is visited twice
+	failed := func(place int, err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		errs[place] = err
+	}
 	for i := range ids {
 		if begins.Err() != nil {
 			break
 		}
 		group.Go(func() error {
 			host := "" // whose turn this goroutine has
-			visit := func(place int) error {
-				return b.visit(ctx, l, ids[place], func(ctx context.Context, h *handle) error {
+			visit := func(place int) {
+				err := b.visit(ctx, l, ids[place], func(ctx context.Context, h *handle) error {
 					if turns != nil && host == "" && h.session != nil {
 						if !turns.take(h.session.Endpoint.BaseURL, place) {
 							return nil // for the goroutine whose turn is over first
@@ -86,14 +92,17 @@ func (b *Broker) eachInTurn(
 					}
 					return do(ctx, h)
 				})
+				if err != nil {
+					failed(place, err)
+				}
 			}
-			errs[i] = visit(i)
+			visit(i)
 			for host != "" && begins.Err() == nil {
 				next, ok := turns.pass(host)
 				if !ok {
 					break
 				}
-				errs[next] = visit(next)
+				visit(next)
 			}
 			return nil
 		})
