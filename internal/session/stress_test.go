@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -31,6 +32,9 @@ type mix struct {
 	endOther    bool // somebody else ends sessions
 	restart     bool // the process is restarted
 	change      bool // settings change, and roles are deleted
+	gateway     bool // a gateway answers in Workfront's place
+	retired     bool // Workfront no longer serves the version of its API that sessions pin
+	jump        bool // the clock is wrong during one run of maintenance
 }
 
 var mixes = []mix{
@@ -44,7 +48,13 @@ var mixes = []mix{
 	{name: "storage", storage: true, change: true},
 	{name: "storage and logouts", storage: true, logouts: true, clock: true},
 	{name: "logged out outside Vault", endOther: true, clock: true},
-	{name: "all", sameSession: true, storage: true, logouts: true, clock: true, leave: true, terminate: true, endOther: true, restart: true, change: true},
+	{name: "gateway", gateway: true, clock: true, terminate: true, change: true},
+	{name: "retired version", retired: true, gateway: true, terminate: true},
+	{name: "clock that jumps", jump: true, clock: true, logouts: true, leave: true, change: true},
+	{
+		name: "all", sameSession: true, storage: true, logouts: true, clock: true, leave: true, terminate: true,
+		endOther: true, restart: true, change: true, gateway: true, retired: true, jump: true,
+	},
 }
 
 const (
@@ -59,6 +69,7 @@ type stress struct {
 	mix mix
 
 	world sync.RWMutex // locked while time passes or the process is restarted
+	ahead atomic.Int64 // how far the clock of the process is ahead of Workfront's
 
 	mu      sync.Mutex
 	leases  []*session.Lease        // that Vault knows
@@ -85,9 +96,14 @@ func TestStress(t *testing.T) {
 					unclear: map[*session.Lease]bool{}, ended: map[string]bool{}, moves: map[string]int{},
 				}
 				s.storage = storagetest.Over(storagetest.New(yields))
-				if m.sameSession {
-					s.behave(func(b *workfronttest.Behaviour) { b.SameSession = true })
-				}
+				s.behave(func(b *workfronttest.Behaviour) {
+					b.SameSession = m.sameSession
+					if m.retired {
+						b.RetiredVersions = []string{s.source.Endpoint.APIVersion}
+					}
+				})
+				s.options.Now = func() time.Time { return s.clock.Now().Add(time.Duration(s.ahead.Load())) }
+				s.broker = s.newBroker()
 				var all sync.WaitGroup
 				for worker := range stressWorkers {
 					r := rand.New(rand.NewPCG(seed, uint64(worker)))
@@ -143,15 +159,22 @@ func (s *stress) isEnded(token string) bool {
 func (s *stress) round(r *rand.Rand) {
 	n := r.IntN(100)
 	switch {
-	case n < 6 && s.mix.clock, n < 7 && s.mix.restart:
+	case n < 6 && s.mix.clock, n < 7 && s.mix.restart, n < 9 && s.mix.jump:
 		s.world.Lock()
 		defer s.world.Unlock()
-		if n < 6 && s.mix.clock {
+		switch {
+		case n < 6 && s.mix.clock:
 			// A session whose exchange takes minutes outlives what the broker can know of its end.
 			s.broker.AwaitBackground()
 			s.clock.Advance(time.Duration(1+r.IntN(400)) * time.Second)
-		} else {
+		case n < 7 && s.mix.restart:
 			s.restartProcess()
+		default:
+			s.broker.AwaitBackground()
+			s.ahead.Store(int64(2 * time.Hour))
+			_ = s.broker.Maintain(s.t.Context(), s.storage)
+			s.ahead.Store(0)
+			_ = s.broker.Maintain(s.t.Context(), s.storage)
 		}
 		return
 	}
@@ -187,6 +210,12 @@ func (s *stress) round(r *rand.Rand) {
 		}
 	case n < 90 && s.mix.change:
 		s.changeSettings(r)
+	case n < 92 && s.mix.gateway:
+		s.server.Inject(workfronttest.Fault{
+			Endpoint: []workfronttest.Endpoint{workfronttest.EndpointLogout, workfronttest.EndpointAny}[r.IntN(2)],
+			Gateway:  []workfronttest.Gateway{workfronttest.GatewayPage, workfronttest.GatewayJSON}[r.IntN(2)],
+			Times:    1 + r.IntN(8),
+		})
 	case n < 93 && s.mix.storage:
 		s.breakStorage(r)
 	case n < 96 && s.mix.storage:

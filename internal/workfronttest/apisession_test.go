@@ -150,7 +150,7 @@ func TestLiving(t *testing.T) {
 		t.Fatalf("call: got %+v", got)
 	}
 	f.EndSession(dead)
-	want := []Living{{Token: token, UserID: f.User.ID, Started: started, Used: f.clock.Now()}}
+	want := []Living{{Token: token, UserID: f.User.ID, Started: started, Used: f.clock.Now(), Delivered: true}}
 	if got := f.Living(); !slices.Equal(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}

@@ -86,6 +86,7 @@ func (s *Server) SessionAlive(token string) bool {
 type Living struct {
 	Token, UserID string
 	Started, Used time.Time // Used is the last call with it, or its start
+	Delivered     bool      // an answer that holds the token was written whole
 }
 
 // Living returns the sessions that live, those that no client was told of included.
@@ -95,7 +96,7 @@ func (s *Server) Living() []Living {
 	var living []Living
 	for token, e := range s.sessions {
 		if s.session(token) != nil {
-			living = append(living, Living{token, e.grant.userID, s.started(e), e.used})
+			living = append(living, Living{token, e.grant.userID, s.started(e), e.used, e.deliveries > 0})
 		}
 	}
 	return living

@@ -28,7 +28,11 @@ const feltFor = 4 * time.Second
 var faultKinds = []func(f *faultMaker) (name string, undo func()){
 	(*faultMaker).status, (*faultMaker).status, (*faultMaker).hang, (*faultMaker).reset, (*faultMaker).malformed,
 	(*faultMaker).slow, (*faultMaker).outage, (*faultMaker).breakOff, (*faultMaker).oddLogout,
+	(*faultMaker).gateway, (*faultMaker).gateway,
 }
+
+// gatewayFault is the name of a fault in which what answers is not Workfront, and nothing may get lost.
+const gatewayFault = "gateway's 401"
 
 // run goes on until ctx ends, and leaves a Workfront that works. It begins with sessions whose end is not stated, early enough
 // for the assumed one to come within the round. With restarts, the plugin is then reloaded and killed.
@@ -47,10 +51,15 @@ func (f *faultMaker) run(ctx context.Context, restarts bool) {
 			f.behave(ctx)
 			continue
 		}
+		began := time.Now()
 		end := f.past.begin(faulty, feltFor)
 		name, undo := faultKinds[f.random.IntN(len(faultKinds))](f)
 		f.tally.fault(name)
 		f.between(ctx, 500*time.Millisecond, 5*time.Second)
+		if name == gatewayFault {
+			// What was under way when it began, a check at the most, is done by now. An error is the end of the round.
+			_ = f.mustKnow(ctx, 5*time.Second, began.Add(-10*time.Second), "while a gateway answers")
+		}
 		undo()
 		end()
 	}
@@ -70,8 +79,8 @@ func (f *faultMaker) endpoint() workfronttest.Endpoint {
 	return oneOf(f.random, workfronttest.EndpointExchange, workfronttest.EndpointLogout, workfronttest.EndpointAPI, workfronttest.EndpointAny)
 }
 
-// status answers with an error. Not with 401, except to an exchange: for a session that means that it is gone, and a
-// Workfront that says so of one that lives cannot be held to account.
+// status answers with an error. Not with 401, except to an exchange: from Workfront itself that says of a session that
+// it is gone, and a Workfront that says so of one that lives cannot be held to account.
 func (f *faultMaker) status() (string, func()) {
 	fault := workfronttest.Fault{
 		Endpoint: f.endpoint(), Times: f.times(), Body: `{"error":{"class":"java.lang.Exception","message":"soaked"}}`, Header: http.Header{},
@@ -137,6 +146,15 @@ func (f *faultMaker) breakOff() (string, func()) {
 	})
 }
 
+// gateway answers in Workfront's place, as one that wants a login of its own does.
+func (f *faultMaker) gateway() (string, func()) {
+	return gatewayFault, f.workfront.Inject(workfronttest.Fault{
+		Endpoint: oneOf(f.random, workfronttest.EndpointLogout, workfronttest.EndpointLogout, f.endpoint()),
+		Gateway:  oneOf(f.random, workfronttest.GatewayPage, workfronttest.GatewayJSON),
+		Times:    f.times(),
+	})
+}
+
 // oddLogout answers logouts as if they had been done, or not, and does not do them.
 func (f *faultMaker) oddLogout() (string, func()) {
 	b := usual()
@@ -149,7 +167,7 @@ func (f *faultMaker) oddLogout() (string, func()) {
 func (f *faultMaker) behave(ctx context.Context) {
 	name, kind, felt := "", "", time.Duration(0)
 	var change func(b *workfronttest.Behaviour)
-	switch f.random.IntN(4) {
+	switch f.random.IntN(6) {
 	case 0:
 		name, kind, felt = "same session", sameSession, feltFor
 		change = func(b *workfronttest.Behaviour) { b.SameSession = true }
@@ -164,6 +182,13 @@ func (f *faultMaker) behave(ctx context.Context) {
 		name = "slow exchange"
 		delay := time.Duration(f.random.Int64N(int64(800 * time.Millisecond)))
 		change = func(b *workfronttest.Behaviour) { b.ExchangeDelay = delay }
+	case 4:
+		name = "session known late"
+		after := 200*time.Millisecond + time.Duration(f.random.Int64N(int64(1300*time.Millisecond)))
+		change = func(b *workfronttest.Behaviour) { b.KnownAfter = after }
+	case 5:
+		name, kind, felt = "API version retired", retired, feltFor
+		change = func(b *workfronttest.Behaviour) { b.RetiredVersions = []string{"v22.0"} }
 	}
 	f.tally.fault(name)
 	f.behaveFor(ctx, 3*time.Second, 10*time.Second, change, kind, felt)

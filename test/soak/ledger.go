@@ -23,7 +23,7 @@ func (k *soak) ledgerEmpty(ctx context.Context) error {
 	return nil
 }
 
-// entries lists the plugin's storage, without config, keys, roles and the mark of maintenance.
+// entries lists the plugin's storage, without config, keys, roles, trust and the mark of maintenance.
 func (k *soak) entries(ctx context.Context, folder string) ([]string, error) {
 	listed, err := k.root.Logical().ListWithContext(ctx, k.storage+"/"+folder)
 	if err != nil || listed == nil {
@@ -34,7 +34,7 @@ func (k *soak) entries(ctx context.Context, folder string) ([]string, error) {
 	for _, n := range names {
 		name := folder + fmt.Sprint(n)
 		switch {
-		case slices.Contains([]string{"config", "keys/", "roles/", "maintenance"}, name):
+		case slices.Contains([]string{"config", "keys/", "roles/", "trust/", "maintenance"}, name):
 		case strings.HasSuffix(name, "/"):
 			below, err := k.entries(ctx, name)
 			if err != nil {
@@ -70,8 +70,7 @@ func (k *soak) cutOff(role string, asked time.Time) {
 
 // endOrphans ends sessions that are leased although Vault has no lease. The plugin does not learn whether Vault has taken its
 // answer: if the reader leaves while that is on its way, the lease is known to the plugin alone, and its session stays until
-// its end. Each such session must have a reader that left. One that is past its stated end is not logged out, and may live:
-// see outlived.
+// its end. Each such session must have a reader that left.
 func (k *soak) endOrphans(ctx context.Context) (orphans int, err error) {
 	// What is still being started or released is none.
 	err = poll(ctx, 15*time.Second, func() error {
@@ -89,15 +88,8 @@ func (k *soak) endOrphans(ctx context.Context) (orphans int, err error) {
 		if !k.wasMissed(fmt.Sprint(s["role"]), started) {
 			k.tally.fail("session %s is leased, but Vault has no lease, and no reader left: %v", id, s)
 		}
-		record, err := k.stored(ctx, id)
-		if err != nil {
-			return orphans, err
-		}
 		if _, err := k.root.Logical().DeleteWithContext(ctx, mountPath+"/sessions/"+id); err != nil {
 			return orphans, fmt.Errorf("delete session %s: %w", id, err)
-		}
-		if record != nil && record.Stated && time.Now().After(record.ExpiresAt) { // any other was logged out
-			k.noteEnd(record.Token, record.ExpiresAt)
 		}
 	}
 	return orphans, nil

@@ -187,7 +187,6 @@ func (k *soak) understand(secret *api.Secret, role string, began time.Time) *lea
 	l.assumed = kindOf(role) != "shared" && k.past.happened(unstated, began, time.Now()) && end.Sub(began) <= assumedTTL+time.Second
 	k.extend(l, "read", secret.LeaseDuration, began)
 	k.noteShared(l)
-	k.see(l)
 	return l
 }
 

@@ -14,7 +14,8 @@ const (
 	sameSession  = "same session" // Workfront hands a session out again, however little is left of it
 	restarting   = "restarting"   // the plugin ends and starts
 	unconfigured = "not configured"
-	unstated     = "unstated" // Workfront does not say when sessions end
+	unstated     = "unstated"        // Workfront does not say when sessions end
+	retired      = "retired version" // Workfront no longer serves the version of its API that config names
 )
 
 func sweep(role string) string      { return "sweep " + role }

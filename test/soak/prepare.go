@@ -46,8 +46,8 @@ type soak struct {
 	rounds  []round
 	samples []sample
 
-	seenMu sync.Mutex
-	seen   map[string]time.Time // tokens, with the ends that Workfront stated
+	lostMu sync.Mutex
+	lost   map[string]bool // tokens of sessions that were started when the plugin was killed
 
 	shared sharedSessions
 
@@ -71,7 +71,7 @@ func prepare(o options, out io.Writer) (*soak, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &soak{options: o, out: out, dir: dir}
+	k := &soak{options: o, out: out, dir: dir, lost: map[string]bool{}}
 	if err := errors.Join(k.startWorkfront(), k.startVault()); err != nil {
 		k.stop()
 		return nil, fmt.Errorf("%w (logs: %s)", err, dir)

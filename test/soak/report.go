@@ -101,15 +101,17 @@ func megabytes(bytes int) string { return fmt.Sprintf("%.2f MB", mb(bytes)) }
 // printAccounts says what became of the sessions.
 func (k *soak) printAccounts() {
 	s := k.rounds[len(k.rounds)-1].stats
-	overtaken, lost, orphaned := 0, 0, 0
+	orphaned := 0
 	for _, r := range k.rounds {
-		overtaken += r.overtaken
-		lost += r.lost
 		orphaned += r.orphaned
 	}
 	k.print("sessions: %d started = %d logged out + %d expired + %d never delivered + %d alive", s.Started, s.LoggedOut, s.Expired, s.Undelivered, s.Alive)
-	k.print("sessions given up past an assumed end: %d; lost with the killed process: %d; whose reader left while the answer was on its way to Vault: %d",
-		overtaken, lost, orphaned)
+	dropped, err := k.dropped()
+	if err != nil {
+		k.tally.fail("%v", err)
+	}
+	k.print("sessions dropped past their expiry, because Workfront refused: %d; lost with the killed process: %d; "+
+		"whose reader left while the answer was on its way to Vault: %d", len(dropped), len(k.lost), orphaned)
 	k.print("requests to Workfront: %d exchanges (%d refused, %d brought a session again), %d logouts, %d other calls, over %d connections",
 		s.Exchanges, s.Refused, s.Reissued, s.Logouts, s.APICalls, s.Connections)
 	k.print("calls at a time: %d at most; %d were one too many for the customer's limit of %d", s.PeakCalls, s.TooManyCalls, customersLimit)

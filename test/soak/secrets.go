@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"regexp"
@@ -90,13 +89,4 @@ func (k *soak) searchLog() (size int) {
 			return size
 		}
 	}
-}
-
-// logged counts the lines of the log that hold a text.
-func (k *soak) logged(text string) (int, error) {
-	content, err := os.ReadFile(k.vault.LogFile())
-	if err != nil {
-		return 0, fmt.Errorf("read the log: %w", err)
-	}
-	return bytes.Count(content, []byte(text)), nil
 }

@@ -193,8 +193,8 @@ func TestTextsOfTheLog(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !strings.Contains(string(content), assumedOver) {
-			t.Errorf("%s does not hold the text %q", file, assumedOver)
+		if !strings.Contains(string(content), droppedText) {
+			t.Errorf("%s does not hold the text %q", file, droppedText)
 		}
 	}
 }
