@@ -76,14 +76,14 @@ func newestPatch(versions []string, version string) (string, error) {
 	line := version[:strings.LastIndex(version, ".")]
 	latest := newest(versions, line)
 	if latest == "" {
-		return "", fmt.Errorf("Go's list of versions has no release of Go %s", line)
+		return "", fmt.Errorf("no release of Go %s is in Go's list of versions", line)
 	}
 	minor, err := strconv.Atoi(strings.TrimPrefix(line, "1."))
 	if err != nil {
 		return "", err
 	}
 	if next := fmt.Sprintf("1.%d", minor+2); newest(versions, next) != "" {
-		return "", fmt.Errorf("Go %s gets no fixes any more, because Go %s is out: move every go.mod to a newer line", line, next)
+		return "", fmt.Errorf("release line Go %s gets no fixes any more, because Go %s is out: move every go.mod to a newer line", line, next)
 	}
 	return latest, nil
 }

@@ -251,7 +251,9 @@ func TestCheckByTheConfiguredVersion(t *testing.T) {
 // What says nothing of a host's health does not keep it from being called.
 func TestAnswersThatDoNotMarkTheHost(t *testing.T) {
 	for _, fault := range []workfronttest.Fault{
-		{Status: 429, Times: 3}, {Status: 500, Times: 1}, {Status: 501, Times: 1},
+		{Status: 429, Times: 3},
+		{Status: 500, Times: 1},
+		{Status: 501, Times: 1},
 		{Status: 200, Body: "<html>login</html>", Times: 8},
 		{Status: 403, Body: "<html>no</html>", Times: 1},
 	} {

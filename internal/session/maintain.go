@@ -105,8 +105,8 @@ func (b *Broker) dropExpired(ctx, begins context.Context, l ledger.Ledger, bucke
 // turn. The log is told of the sums, because there can be thousands.
 func (b *Broker) retryPending(ctx, begins context.Context, l ledger.Ledger, ids []string) error {
 	var finished, givenUp, remaining atomic.Int64
-	var failure atomic.Pointer[failedLogout] // one of those that were tried
-	rand.Shuffle(len(ids), func(i, j int) { ids[i], ids[j] = ids[j], ids[i] })
+	var failure atomic.Pointer[failedLogout]                                   // one of those that were tried
+	rand.Shuffle(len(ids), func(i, j int) { ids[i], ids[j] = ids[j], ids[i] }) //nolint:gosec // an order, not a secret
 	err := b.eachInTurn(ctx, begins, l, ids, newHostTurns(), func(ctx context.Context, h *handle) error {
 		s := h.session
 		if s == nil || s.State != ledger.StateLogoutPending {

@@ -20,9 +20,9 @@ func (f *fixture) leavePending() *session.Lease {
 }
 
 // leaveUnavailable is leavePending while Workfront is down, so that its host is marked unavailable.
-func (f *fixture) leaveUnavailable() *session.Lease {
+func (f *fixture) leaveUnavailable() {
 	f.t.Helper()
-	return f.leavePendingBy(502)
+	f.leavePendingBy(502)
 }
 
 func (f *fixture) leavePendingBy(status int) *session.Lease {

@@ -164,10 +164,16 @@ func TestTerminate(t *testing.T) {
 	}{
 		{"past a stated expiry, refused", "1800", workfronttest.Fault{Status: 403, Body: refusedLogout}, ""},
 		{"past a stated expiry, broken", "1800", workfronttest.Fault{Status: 500}, ledger.StateLogoutPending},
-		{"past an assumed expiry, refused", workfronttest.OmitExpiresIn, workfronttest.Fault{Status: 403, Body: refusedLogout},
-			ledger.StateLogoutPending},
-		{"past an assumed expiry, too many calls", workfronttest.OmitExpiresIn, workfronttest.Fault{Status: 429},
-			ledger.StateLogoutPending},
+		{
+			"past an assumed expiry, refused", workfronttest.OmitExpiresIn,
+			workfronttest.Fault{Status: 403, Body: refusedLogout},
+			ledger.StateLogoutPending,
+		},
+		{
+			"past an assumed expiry, too many calls", workfronttest.OmitExpiresIn,
+			workfronttest.Fault{Status: 429},
+			ledger.StateLogoutPending,
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f := newFixtureWithTTL(t, 4*time.Hour)

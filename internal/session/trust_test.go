@@ -56,7 +56,7 @@ func TestWhoIsTrustedWithASession(t *testing.T) {
 		{"same secret: the first one was added", of(none), good, nil, true},
 		{"another secret: the CA is in both", good, good, anotherSecret, true},
 		{"another secret: it is in both, among others", first(good, other), first(of(other), good), anotherSecret, true},
-		{"another secret: it is in both, in other words", good, func(g string) string { return rewritten(g) }, anotherSecret, true},
+		{"another secret: it is in both, in other words", good, rewritten, anotherSecret, true},
 		{"another secret: it was removed", good, of(other), anotherSecret, false},
 		{"another secret: all were removed", good, of(none), anotherSecret, false},
 		{"another secret: it was added", of(other), good, anotherSecret, false},

@@ -17,10 +17,14 @@ var remembered = []struct {
 	change func(f *fixture)
 	got    func(f *fixture) string
 }{
-	{"config", func(f *fixture) { f.replace("config", "first", "changed") },
-		func(f *fixture) string { return f.resolve("").Source.ClientSecret }},
-	{"role", func(f *fixture) { f.put("roles/r", `{"version":1,"user_id":"changed"}`) },
-		func(f *fixture) string { return f.resolve("r").Source.UserID }},
+	{
+		"config", func(f *fixture) { f.replace("config", "first", "changed") },
+		func(f *fixture) string { return f.resolve("").Source.ClientSecret },
+	},
+	{
+		"role", func(f *fixture) { f.put("roles/r", `{"version":1,"user_id":"changed"}`) },
+		func(f *fixture) string { return f.resolve("r").Source.UserID },
+	},
 	{"deletion of a role", func(f *fixture) { f.remove("roles/r") }, func(f *fixture) string {
 		if _, err := f.Resolve(f.t.Context(), f.storage, mount, "r"); err != nil {
 			return "changed"

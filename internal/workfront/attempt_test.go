@@ -70,7 +70,6 @@ func (r *routed) wantSeen(t *testing.T, want ...string) {
 func TestLogoutTriesVersions(t *testing.T) {
 	t.Parallel()
 	type answers = map[string]routedAnswer
-	type a = routedAnswer
 	const (
 		getNew, postNew   = "GET v23.0/logout", "POST v23.0/logout"
 		getOld, postOld   = "GET v22.0/logout", "POST v22.0/logout"
@@ -91,51 +90,80 @@ func TestLogoutTriesVersions(t *testing.T) {
 		{"410, then the next", all, answers{getNew: {410, retired}, getOld: {200, loggedOut}}, success, []string{getNew, getOld}, ""},
 		{
 			"410 twice, then none", all,
-			answers{getNew: {410, retired}, getOld: {410, ""}, getNone: {200, loggedOut}}, success, []string{getNew, getOld, getNone}, "",
+			answers{getNew: {410, retired}, getOld: {410, ""}, getNone: {200, loggedOut}},
+			success,
+			[]string{getNew, getOld, getNone},
+			"",
 		},
 		{
 			"bad request, then POST, then the next", all,
-			answers{getNew: {400, ""}, postNew: {400, ""}, getOld: {200, loggedOut}}, success, []string{getNew, postNew, getOld}, "",
+			answers{getNew: {400, ""}, postNew: {400, ""}, getOld: {200, loggedOut}},
+			success,
+			[]string{getNew, postNew, getOld},
+			"",
 		},
 		{
 			"no such page, then POST, then the next", all,
-			answers{getNew: {404, gatewayPage}, postNew: {405, ""}, getOld: {404, ""}, postOld: {200, loggedOut}}, success,
-			[]string{getNew, postNew, getOld, postOld}, "",
+			answers{getNew: {404, gatewayPage}, postNew: {405, ""}, getOld: {404, ""}, postOld: {200, loggedOut}},
+			success,
+			[]string{getNew, postNew, getOld, postOld},
+			"",
 		},
 		{
 			"unclear, then POST, then the next", all,
-			answers{getNew: {200, gatewayPage}, postNew: {200, gatewayPage}, getOld: {200, loggedOut}}, success,
-			[]string{getNew, postNew, getOld}, "",
+			answers{getNew: {200, gatewayPage}, postNew: {200, gatewayPage}, getOld: {200, loggedOut}},
+			success,
+			[]string{getNew, postNew, getOld},
+			"",
 		},
 		{"410, then gone", all, answers{getNew: {410, retired}, getOld: {401, unknown}}, success, []string{getNew, getOld}, ""},
 		{
 			"POST is no longer available, then the next", all,
-			answers{getNew: {405, ""}, postNew: {410, ""}, getOld: {200, loggedOut}}, success, []string{getNew, postNew, getOld}, "",
+			answers{getNew: {405, ""}, postNew: {410, ""}, getOld: {200, loggedOut}},
+			success,
+			[]string{getNew, postNew, getOld},
+			"",
 		},
 		{
-			"no longer available by GET", []string{"v23.0"}, answers{getNew: {410, ""}, postNew: {200, loggedOut}}, success,
-			[]string{getNew, postNew}, "",
+			"no longer available by GET",
+			[]string{"v23.0"},
+			answers{getNew: {410, ""}, postNew: {200, loggedOut}},
+			success,
+			[]string{getNew, postNew},
+			"",
 		},
 		{
 			"all no longer available", all,
 			answers{
 				getNew: {410, retired}, getOld: {410, retired}, getNone: {404, ""}, postNone: {404, ""}, postNew: {410, retired}, postOld: {410, retired},
-			}, refused,
-			[]string{getNew, getOld, getNone, postNone, postNew, postOld}, "api_version v23.0 is no longer available",
+			},
+			refused,
+			[]string{getNew, getOld, getNone, postNone, postNew, postOld},
+			"api_version v23.0 is no longer available",
 		},
 		{
-			"what Workfront says tells more than a page", []string{"v23.0", "v22.0"},
+			"what Workfront says tells more than a page",
+			[]string{"v23.0", "v22.0"},
 			answers{getNew: {404, gatewayPage}, postNew: {404, gatewayPage}, getOld: {200, `{"data":{"success":false}}`}, postOld: {405, ""}},
-			unclear, []string{getNew, postNew, getOld, postOld}, "",
+			unclear,
+			[]string{getNew, postNew, getOld, postOld},
+			"",
 		},
 		{
-			"what is unclear tells more than what is not allowed", []string{"v23.0"},
-			answers{getNew: {405, ""}, postNew: {204, ""}}, unclear, []string{getNew, postNew, postNew}, "",
+			"what is unclear tells more than what is not allowed",
+			[]string{"v23.0"},
+			answers{getNew: {405, ""}, postNew: {204, ""}},
+			unclear,
+			[]string{getNew, postNew, postNew},
+			"",
 		},
 		{
-			"the first tells most among equals", []string{"v23.0", ""},
+			"the first tells most among equals",
+			[]string{"v23.0", ""},
 			answers{getNew: {400, `{"message":"first"}`}, postNew: {405, ""}, getNone: {400, `{"message":"second"}`}, postNone: {404, ""}},
-			refused, []string{getNew, postNew, getNone, postNone}, "first",
+			refused,
+			[]string{getNew, postNew, getNone, postNone},
+			"first",
 		},
 		{"401 of a gateway ends it", all, answers{getNew: {401, gatewayPage}}, permanent, []string{getNew}, "HTTP status 401"},
 		{"403 ends it", all, answers{getNew: {403, retired}}, refused, []string{getNew}, ""},
@@ -239,7 +267,8 @@ func TestWhatWorkedIsRemembered(t *testing.T) {
 		{"a call goes on with it", nil, whoami, second, old, []string{who22}},
 		{
 			"gone teaches nothing", nil, logout, first,
-			map[string]routedAnswer{post22: is(405, ""), get23: is(401, unknown)}, []string{post22, get23},
+			map[string]routedAnswer{post22: is(405, ""), get23: is(401, unknown)},
+			[]string{post22, get23},
 		},
 		{"what does not work is given up", nil, logout, first, map[string]routedAnswer{post22: is(410, ""), get23: is(200, loggedOut)}, []string{post22, get23}},
 		{"for what works", nil, logout, second, map[string]routedAnswer{get23: is(200, loggedOut)}, []string{get23}},
@@ -247,7 +276,9 @@ func TestWhatWorkedIsRemembered(t *testing.T) {
 			"a session of another version begins with it, too", nil,
 			func(c *workfront.Client) error {
 				return c.Logout(bounded(t), workfront.LogoutRequest{Token: sessionToken, APIVersions: []string{"v21.0"}})
-			}, first, map[string]routedAnswer{get23: is(404, ""), get21: is(200, loggedOut)}, []string{get23, get21},
+			}, first,
+			map[string]routedAnswer{get23: is(404, ""), get21: is(200, loggedOut)},
+			[]string{get23, get21},
 		},
 		{"config was written", clients.ForgetWorked, logout, second, old, []string{get23, get22, post22}},
 		{"which a call notices", nil, whoami, first, old, []string{who23, who22}},

@@ -130,7 +130,8 @@ func TestLogoutAnswers(t *testing.T) {
 		{"HTML, then gone", []said{get(200, page), post(401, other)}, success},
 		{
 			"error member besides one in other letters",
-			[]said{get(200, `{"data":{"success":true},"error":"no","Error":""}`), post(401, other)}, success,
+			[]said{get(200, `{"data":{"success":true},"error":"no","Error":""}`), post(401, other)},
+			success,
 		},
 		{"unclear, then refused", []said{get(200, "{}"), post(403, "")}, refused},
 		{"unclear, then broken", []said{get(200, "{}"), post(500, "")}, permanent},

@@ -101,11 +101,11 @@ func (n *network) move(to string) {
 	n.address = to
 }
 
-func (n *network) read(t *testing.T, maxRetries int) error {
+func (n *network) read(t *testing.T) error {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	_, err := exchangeWith(ctx, n.client, maxRetries)
+	_, err := exchangeWith(ctx, n.client, 0)
 	return err
 }
 
@@ -150,7 +150,7 @@ func TestHostThatMoves(t *testing.T) {
 						moved = time.Now()
 						n.move("new")
 					}
-					if err := n.read(t, 0); err != nil {
+					if err := n.read(t); err != nil {
 						failures++
 					}
 					time.Sleep(time.Second)
@@ -182,7 +182,7 @@ func TestNoRequestOnAnOldConnection(t *testing.T) {
 		for range 8 {
 			readers.Go(func() {
 				for range 300 {
-					if err := n.read(t, 0); err != nil {
+					if err := n.read(t); err != nil {
 						t.Error(err)
 					}
 					time.Sleep(rand.N(time.Second))
@@ -226,7 +226,7 @@ func TestRenewalLosesNothing(t *testing.T) {
 		for range 16 {
 			readers.Go(func() {
 				for range 40 {
-					err := n.read(t, 0)
+					err := n.read(t)
 					var unavailable *workfront.UnavailableError
 					switch {
 					case errors.As(err, &unavailable) && unavailable.Status == http.StatusServiceUnavailable:
@@ -251,7 +251,7 @@ func TestOneRenewalASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNetwork(t, pair, func(*wire) (int, string) { return http.StatusServiceUnavailable, "" })
 		for range 100 {
-			checkOutcome(t, n.read(t, 0), transient)
+			checkOutcome(t, n.read(t), transient)
 			time.Sleep(100 * time.Millisecond)
 		}
 		if got, most := n.dialed, 11; got > most {
@@ -295,7 +295,7 @@ func TestProbeConnectsAnew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNetwork(t, pair, func(w *wire) (int, string) { return http.StatusOK, session("") })
 		for i := range 3 {
-			if err := n.read(t, 0); err != nil {
+			if err := n.read(t); err != nil {
 				t.Fatal(err)
 			}
 			before := n.dialed
@@ -304,7 +304,7 @@ func TestProbeConnectsAnew(t *testing.T) {
 			}
 			checkCount(t, fmt.Sprintf("connections of probe %d", i+1), n.dialed-before, 1)
 		}
-		if err := n.read(t, 0); err != nil {
+		if err := n.read(t); err != nil {
 			t.Fatal(err)
 		}
 		checkCount(t, "connections", n.dialed, 4)

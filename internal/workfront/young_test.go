@@ -53,15 +53,21 @@ func TestLogoutOfAYoungSession(t *testing.T) {
 		{"gone, then of a gateway", false, "v22.0", 5 * time.Second, []a{{401, unknown}, {401, gatewayPage}}, permanent, "GET v22.0 0, GET v22.0 2", 0},
 		{"unclear, then gone", false, "v22.0", 5 * time.Second, []a{{200, failed}, {401, unknown}}, success, "GET v22.0 0, POST v22.0 0", 1},
 		{
-			"gone, then unclear, then gone", false, "v22.0", 5 * time.Second, []a{{401, unknown}, {204, ""}, {401, unknown}}, success,
+			"gone, then unclear, then gone", false, "v22.0", 5 * time.Second,
+			[]a{{401, unknown}, {204, ""}, {401, unknown}},
+			success,
 			"GET v22.0 0, GET v22.0 2, POST v22.0 2", 1,
 		},
 		{
-			"retired, then gone twice", false, "v16.0,v22.0", 5 * time.Second, []a{{410, ""}, {401, unknown}, {401, unknown}}, goneTooSoon,
+			"retired, then gone twice", false, "v16.0,v22.0", 5 * time.Second,
+			[]a{{410, ""}, {401, unknown}, {401, unknown}},
+			goneTooSoon,
 			"GET v16.0 0, GET v22.0 0, GET v22.0 2", 0,
 		},
 		{
-			"gone, then not allowed, then gone", false, "v22.0", 5 * time.Second, []a{{401, unknown}, {405, ""}, {401, unknown}}, goneTooSoon,
+			"gone, then not allowed, then gone", false, "v22.0", 5 * time.Second,
+			[]a{{401, unknown}, {405, ""}, {401, unknown}},
+			goneTooSoon,
 			"GET v22.0 0, GET v22.0 2, POST v22.0 2", 0,
 		},
 	}

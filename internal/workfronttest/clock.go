@@ -61,7 +61,7 @@ func withMonotonic(wall, monotonic time.Time) time.Time {
 	}
 	since1885 := wall.Unix() - time.Date(1885, 1, 1, 0, 0, 0, 0, time.UTC).Unix()
 	both := monotonic
-	(*layout)(unsafe.Pointer(&both)).wall = 1<<63 | uint64(since1885)<<30 | uint64(wall.Nanosecond()) //nolint:gosec // see above
+	(*layout)(unsafe.Pointer(&both)).wall = 1<<63 | uint64(since1885)<<30 | uint64(wall.Nanosecond())
 	if !both.Round(0).Equal(wall) || both.Sub(monotonic) != 0 {
 		panic("package time has changed the layout of Time")
 	}
