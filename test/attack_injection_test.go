@@ -113,8 +113,15 @@ func TestAttackOnTheWire(t *testing.T) {
 					t.Fatal("what was sent is no HTTP")
 				}
 				got = append(got, r.Method+" "+r.RequestURI)
+				allowed := []string{"User-Agent", "Content-Type", "Content-Length", "Accept", "Accept-Encoding", "Connection"}
+				if r.Header.Get("SessionID") != "" {
+					allowed = append(allowed, "Sessionid", "Cache-Control")
+					if got := r.Header.Values("Cache-Control"); !slices.Equal(got, []string{"no-cache, no-store"}) {
+						t.Errorf("%s has a session, and Cache-Control %q, want no-cache, no-store", r.RequestURI, got)
+					}
+				}
 				for header := range r.Header {
-					if !slices.Contains([]string{"User-Agent", "Content-Type", "Content-Length", "Accept", "Accept-Encoding", "Sessionid", "Connection"}, header) {
+					if !slices.Contains(allowed, header) {
 						t.Errorf("%s has a header %q", r.RequestURI, header)
 					}
 				}

@@ -97,6 +97,19 @@ func ownVault(t *testing.T) *vaultServer {
 	return v
 }
 
+// outgrowYouth waits until sessions that Workfront had returned by then are ten seconds old: that Workfront does not know
+// them is believed from then on.
+func outgrowYouth(t *testing.T, returned time.Time) {
+	t.Helper()
+	const youth = 10 * time.Second
+	eventually(t, 2*youth, func() error {
+		if age := time.Since(returned); age < youth {
+			return fmt.Errorf("the session is %s old, want %s", age, youth)
+		}
+		return nil
+	})
+}
+
 // eventually fails the test if attempt does not return nil within the limit.
 func eventually(t *testing.T, limit time.Duration, attempt func() error) {
 	t.Helper()

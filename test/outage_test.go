@@ -119,31 +119,52 @@ func TestPendingByAnswer(t *testing.T) {
 }
 
 // TestLogoutSettledByAnotherTry: the session has ended, but the answer does not say so or is lost. That Workfront does not
-// know the session any more settles it.
+// know the session any more settles it, unless the session is young and no logout of it has had a 2xx: then Workfront is
+// asked once more, and the logout is pending until the session is old enough.
 func TestLogoutSettledByAnotherTry(t *testing.T) {
 	t.Parallel()
-	for name, fault := range map[string]workfronttest.Fault{
-		"success false": {Body: `{"data":{"success":false}}`, Apply: true},
-		"a page":        {Body: htmlPage, Apply: true},
-		"nothing":       {Status: 204, Apply: true},
-		"503":           {Status: 503, Apply: true},
-		"a reset":       {Reset: workfronttest.ResetAfterHandling},
-		"breaks off":    {Header: http.Header{"Content-Length": {"9999"}}},
+	for name, c := range map[string]struct {
+		fault workfronttest.Fault
+		clear bool // it was a 2xx, if an unclear one
+	}{
+		"success false": {workfronttest.Fault{Body: `{"data":{"success":false}}`, Apply: true}, true},
+		"a page":        {workfronttest.Fault{Body: htmlPage, Apply: true}, true},
+		"nothing":       {workfronttest.Fault{Status: 204, Apply: true}, true},
+		"503":           {workfronttest.Fault{Status: 503, Apply: true}, false},
+		"a reset":       {workfronttest.Fault{Reset: workfronttest.ResetAfterHandling}, false},
+		"breaks off":    {workfronttest.Fault{Header: http.Header{"Content-Length": {"9999"}}}, false},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			w := startWorkfront(t, 0)
-			m := issuing(t, sharedVault(t), w, nil)
-			lease := m.token(t, "")
-			fault.Endpoint, fault.Times = workfronttest.EndpointLogout, 1
-			w.Inject(fault)
-			m.revoke(t, lease)
-			wantDead(t, w, lease)
-			if got := w.Stats().Logouts; got != 2 {
-				t.Errorf("%d logouts came, want 2", got)
-			}
-			m.wantEmptyLedger(t)
-		})
+		c.fault.Endpoint, c.fault.Times = workfronttest.EndpointLogout, 1
+		for _, young := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, young %t", name, young), func(t *testing.T) {
+				t.Parallel()
+				w := startWorkfront(t, 0)
+				m := issuing(t, sharedVault(t), w, nil)
+				lease := m.token(t, "")
+				returned := time.Now()
+				if !young {
+					outgrowYouth(t, returned)
+				}
+				w.Inject(c.fault)
+				m.revoke(t, lease)
+				wantDead(t, w, lease)
+				calls := 2
+				if young && !c.clear {
+					calls++
+					if read := m.read(t, "sessions/"+sessionID(lease)); read["state"] != "logout_pending" {
+						t.Errorf("the session is %v, want logout_pending", read)
+					}
+				}
+				if got := w.Stats().Logouts; got != calls {
+					t.Errorf("%d logouts came, want %d", got, calls)
+				}
+				if young && !c.clear {
+					outgrowYouth(t, returned)
+					m.delete(t, "sessions/"+sessionID(lease))
+				}
+				m.wantEmptyLedger(t)
+			})
+		}
 	}
 }
 

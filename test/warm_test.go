@@ -61,17 +61,16 @@ func TestStoryWarmRole(t *testing.T) {
 		if !w.SessionAlive(token) {
 			return errors.New("the token is no living session")
 		}
-		ends := received.Add(time.Duration(lease.LeaseDuration) * time.Second) // or a moment earlier
-		if rounds[reader]++; rounds[reader]%8 == 0 {
-			exactly, err := m.leaseEnd(lease.LeaseID)
-			if err != nil {
-				return err
-			}
-			ends = exactly
-		}
 		end, err := time.Parse(time.RFC3339, fmt.Sprint(lease.Data["expires_at"])) // cut to the second
 		if err != nil {
 			return err
+		}
+		// Or earlier, by as long as the answer was on its way: Vault knows exactly.
+		ends := received.Add(time.Duration(lease.LeaseDuration) * time.Second)
+		if rounds[reader]++; rounds[reader]%8 == 0 || ends.After(end) {
+			if ends, err = m.leaseEnd(lease.LeaseID); err != nil {
+				return err
+			}
 		}
 		if ends.After(end.Add(time.Second)) {
 			return fmt.Errorf("the lease expires at %s, its session at %s", ends, end)
