@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -303,7 +304,7 @@ func asJSON(t *testing.T, value any) string {
 func TestInfo(t *testing.T) {
 	m := newMount(t)
 	got := m.read("info")
-	want := map[string]any{fieldVersion: version, fieldCommit: commit, fieldBuildDate: buildDate, settings.FieldAPIVersion: "v22.0", fieldFIPS140: fips140.Enabled()}
+	want := map[string]any{fieldVersion: version, fieldCommit: commit, fieldBuildDate: buildDate, settings.FieldAPIVersion: "v22.0", fieldGoVersion: runtime.Version(), fieldFIPS140: fips140.Enabled()}
 	if asJSON(t, got) != asJSON(t, want) {
 		t.Errorf("unconfigured: got %v, want %v", got, want)
 	}

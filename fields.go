@@ -25,6 +25,7 @@ const (
 	fieldExpiresAt    = "expires_at"
 	fieldFailedStep   = "failed_step"
 	fieldFIPS140      = "fips140"
+	fieldGoVersion    = "go_version"
 	fieldFingerprint  = "fingerprint_sha256"
 	fieldID           = "id"
 	fieldIssuedAt     = "issued_at"

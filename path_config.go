@@ -191,6 +191,7 @@ func (b *backend) writeConfig(ctx context.Context, req *logical.Request, d *fram
 	if d.Get(fieldVerify).(bool) {
 		write.Verify = b.verifier(req)
 	}
+	defer b.broker.ConfigWritten() // whatever it returns: the write may have arrived
 	warnings, err := b.settings.WriteConfig(ctx, req.Storage, mountOf(req), write)
 	if errors.Is(err, settings.ErrNotFound) {
 		return nil, logical.CodedError(http.StatusNotFound, "there is no config to patch yet; create it with `vault write`")
@@ -198,7 +199,6 @@ func (b *backend) writeConfig(ctx context.Context, req *logical.Request, d *fram
 	if err != nil {
 		return nil, err
 	}
-	b.broker.ConfigWritten()
 	b.unshareAll(ctx, req.Storage)
 	b.event(ctx, eventConfigWrite, "path", settings.ConfigKey)
 	return &logical.Response{Warnings: warnings}, nil
@@ -234,6 +234,7 @@ func (b *backend) readConfig(ctx context.Context, req *logical.Request, _ *frame
 }
 
 func (b *backend) deleteConfig(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
+	defer b.broker.ConfigWritten()
 	if err := b.settings.DeleteConfig(ctx, req.Storage); err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/vault/sdk/logical"
 
 	"vault-plugin-secrets-workfront/internal/settings"
+	"vault-plugin-secrets-workfront/internal/workfronttest"
 )
 
 func TestConfigReadShowsDefaultsAndNoSecret(t *testing.T) {
@@ -219,4 +220,41 @@ func TestInvalidate(t *testing.T) {
 		t.Errorf("ttl after a role was invalidated: got %s, want 1m", l.secret.TTL)
 	}
 	l.revoke()
+}
+
+// Which logout worked at Workfront is remembered until config is written, here or on another node: then that may be put right.
+func TestConfigForgetsWhichLogoutWorked(t *testing.T) {
+	m, w := ready(t, nil)
+	b := workfronttest.DefaultBehaviour()
+	b.LogoutMethods = workfronttest.LogoutPOST
+	w.SetBehaviour(b)
+	id := func(l *lease) string { return l.data[fieldSessionID].(string) }
+	steps := []struct {
+		name   string
+		before func()
+		want   int // requests for a logout
+	}{
+		{"GET is refused", func() {}, 2},
+		{"POST is remembered", func() {}, 1},
+		{"a role is written", func() { m.write("roles/r", nil) }, 1},
+		{"config is written", func() { m.write("config", map[string]any{settings.FieldTTL: "5m"}) }, 2},
+		{"config is invalidated", func() { m.backend.InvalidateKey(t.Context(), settings.ConfigKey) }, 2},
+		{"POST is remembered again", func() {}, 1},
+	}
+	for _, s := range steps {
+		s.before()
+		l := m.readToken(nil)
+		before := w.Stats().Logouts
+		m.must(logical.DeleteOperation, "sessions/"+id(l), nil)
+		if got := w.Stats().Logouts - before; got != s.want {
+			t.Errorf("%s: got %d requests for a logout, want %d", s.name, got, s.want)
+		}
+	}
+	l := m.readToken(nil)
+	m.must(logical.DeleteOperation, "config", nil)
+	before := w.Stats().Logouts
+	m.must(logical.DeleteOperation, "sessions/"+id(l), nil)
+	if got, want := w.Stats().Logouts-before, 2; got != want {
+		t.Errorf("config is deleted: got %d requests for a logout, want %d", got, want)
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/fips140"
 	"errors"
+	"runtime"
 
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
@@ -24,6 +25,7 @@ func (b *backend) pathInfo() *framework.Path {
 					fieldCommit:              {Type: framework.TypeString, Description: "Commit that it was built from."},
 					fieldBuildDate:           {Type: framework.TypeString, Description: "Date of that build."},
 					settings.FieldAPIVersion: {Type: framework.TypeString, Description: "Version of Workfront's API in use; empty if config cannot be read."},
+					fieldGoVersion:           {Type: framework.TypeString, Description: "Version of Go that it was built with."},
 					fieldFIPS140:             {Type: framework.TypeBool, Description: "Whether Go's FIPS 140-3 mode is on."},
 				}),
 			},
@@ -51,13 +53,15 @@ func (b *backend) readInfo(ctx context.Context, req *logical.Request, _ *framewo
 		fieldCommit:              commit,
 		fieldBuildDate:           buildDate,
 		settings.FieldAPIVersion: apiVersion,
+		fieldGoVersion:           runtime.Version(),
 		fieldFIPS140:             fips140.Enabled(),
 	}}, nil
 }
 
 const infoDescription = `
 Version, commit and build date of the plugin that serves this mount, the
-version of Workfront's API that it uses, and whether Go's FIPS 140-3 mode is on.
+version of Go that it was built with, the version of Workfront's API that it
+uses, and whether Go's FIPS 140-3 mode is on.
 For bug reports, and to see whether an upgrade has arrived.
 
   $ vault read workfront/info

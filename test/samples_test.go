@@ -163,7 +163,7 @@ const (
 var sampleFields = map[string]string{
 	"created_at": "2026-12-01T09:00:00Z", "not_before": "2026-12-01T09:00:00Z", "not_after": "2027-12-01T09:00:00Z",
 	"issued_at": "2026-12-01T09:00:00Z", "expires_at": "2026-12-01T09:30:00Z", "build_date": "2026-12-01T08:00:00Z",
-	"fingerprint_sha256": "5E:0F:...:9C:A1", "version": "v0.1.0", "commit": "0123456789ab",
+	"fingerprint_sha256": "5E:0F:...:9C:A1", "version": "v0.1.0", "commit": "0123456789ab", "go_version": "go1.26.11",
 }
 
 var sampleForms = []struct {
