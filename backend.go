@@ -119,6 +119,7 @@ func (b *backend) HandleRequest(ctx context.Context, req *logical.Request) (*log
 	var busy *settings.BusyError
 	var unreadable *settings.UnreadableError
 	var waited *workfront.BusyError
+	var slow *ledger.TimeoutError
 	var refused *workfront.RefusedError
 	var unavailable *workfront.UnavailableError
 	switch {
@@ -126,7 +127,7 @@ func (b *backend) HandleRequest(ctx context.Context, req *logical.Request) (*log
 		return nil, fmt.Errorf("%w; %s", err, unreadable.Remedy(mountOf(req)))
 	case errors.As(err, &input), errors.As(err, &refused):
 		return logical.ErrorResponse(err.Error()), nil
-	case errors.As(err, &busy), errors.As(err, &waited), errors.Is(err, session.ErrClosed):
+	case errors.As(err, &busy), errors.As(err, &waited), errors.As(err, &slow), errors.Is(err, session.ErrClosed):
 		return nil, logical.CodedError(http.StatusServiceUnavailable, err.Error())
 	case errors.As(err, &unavailable), errors.Is(err, workfront.ErrUnclearLogout), errors.Is(err, workfront.ErrGoneTooSoon):
 		return nil, logical.CodedError(http.StatusBadGateway, err.Error())

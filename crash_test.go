@@ -17,7 +17,7 @@ import (
 func shareUnleased(m *mount, _ *standIn) {
 	m.t.Helper()
 	m.write("roles/r", map[string]any{settings.FieldShareSession: true})
-	current := func() string { return m.storage.Value(m.t, "current/roles/r") }
+	current := func() string { return m.storage.Value(m.t, "shared/roles/r") }
 	first := m.readTokenAt("token/r", nil)
 	before := current()
 	m.clock.Advance(25 * time.Minute)

@@ -190,7 +190,7 @@ func (m *fuzzedMount) checkChanges(t *testing.T, req *logical.Request, status in
 	talks := req.Secret != nil || req.Operation == logical.RollbackOperation || verified || slices.Contains([]string{"token", "check", "sessions"}, room) && req.Path != "sessions/lookup"
 	for _, key := range keys {
 		prefix, _, _ := strings.Cut(key, "/")
-		ofLedger := slices.Contains([]string{"session", "lease", "expiry", "parked", "current", "trust", "maintenance"}, prefix)
+		ofLedger := slices.Contains([]string{"session", "lease", "expiry", "pending", "shared", "trust", "maintenance"}, prefix)
 		switch {
 		case ofLedger && (talks || writes && status == 0): // settings may end the sharing of a session
 		case key == own && writes && status == 0:

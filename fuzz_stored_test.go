@@ -20,7 +20,7 @@ import (
 func FuzzDecodeStored(f *testing.F) {
 	m := newFuzzedMount(f)
 	kinds := []string{
-		"config", "keys/default", "roles/shared", "session/{session}", "current/config", "current/roles/shared", "lease/{session}/", "expiry/0/", "parked/", "%s",
+		"config", "keys/default", "roles/shared", "session/{session}", "shared/config", "shared/roles/shared", "lease/{session}/", "expiry/0/", "pending/", "%s",
 	}
 	for kind, key := range kinds {
 		valid := m.entries[m.named(key, false)]
@@ -39,14 +39,14 @@ func FuzzDecodeStored(f *testing.F) {
 		{0, `{"base_url":"{base_url}","ca_cert":"x","client_secret":{"a":"` + fuzzedMark + `"},"user_id":"u","max_retries":-1}`},
 		{1, `{"private_key":"{private_key}","certificate":"` + fuzzedMark + `"}`},
 		{2, `null`},
-		{3, `{"state":"logout_pending","lease":"00"}`},
+		{3, `{"version":3,"state":"ending","lease":"own-00"}`},
 		{3, `{"token":"a\r\nb","endpoint":{"base_url":"{base_url}","api_version":"\u0000"},"expires_at":"9999-01-01T00:00:00Z"}`},
 		{5, `{"session_id":"../config","source":""}`},
 	} {
 		f.Add(seed.kind, "", []byte(seed.value))
 	}
-	for _, page := range []string{`{}`, `{"version":2,"leases":["000102030405060708090a0b0c0d0e0f"]}`, `{"version":2,"leases":["00"]}`, `{"version":3}`} {
-		f.Add(uint8(6), "page-0001020304050607", []byte(page))
+	for _, page := range []string{`{}`, `{"version":3,"left":"0000000000000003"}`, `{"version":3,"left":"f"}`, `{"version":4}`} {
+		f.Add(uint8(6), "0001020304050607.2", []byte(page))
 	}
 	f.Fuzz(func(t *testing.T, kind uint8, name string, value []byte) {
 		b, storage := m.backend(t)

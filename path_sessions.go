@@ -113,9 +113,18 @@ func (b *backend) listSessions(ctx context.Context, req *logical.Request, _ *fra
 
 // The states of a session whose entry cannot be read. The others are those of the ledger.
 const (
+	statePending = "logout_pending" // of a session that is being logged out, or will be
 	stateDamaged = "damaged"
 	stateNewer   = "newer"
 )
+
+// shownState returns the state of a session as it is shown.
+func shownState(s *ledger.Session) string {
+	if s.State == ledger.StateEnding {
+		return statePending
+	}
+	return string(s.State)
+}
 
 // describeSession returns what is known of a session, or nil if there is none. One that cannot be read is shown as such, so
 // that it stops nobody from seeing the others.
@@ -143,7 +152,7 @@ func (b *backend) describeSession(ctx context.Context, storage logical.Storage, 
 		fieldExpiresAt:        s.ExpiresAt.UTC().Format(time.RFC3339),
 		fieldStated:           s.Stated,
 		fieldLeases:           leases,
-		fieldState:            string(s.State),
+		fieldState:            shownState(s),
 	}
 	if !s.PendingSince.IsZero() {
 		described[fieldPendingSince] = s.PendingSince.UTC().Format(time.RFC3339)

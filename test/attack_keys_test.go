@@ -27,7 +27,7 @@ func TestAttackReadKey(t *testing.T) {
 		"keys/default/export", "keys/default/private_key", "keys/default/private", "keys/default/pem", "keys/default/key", "keys/default/1", "keys/default/backup",
 		"keys/default/sign", "keys/default/rotate", "export/signing-key/default", "backup/default", "sign/default", "raw/keys/default", "roles/mine",
 		"roles/mine/key", "sessions", "sessions/" + sessionID(lease), "sessions/" + sessionID(lease) + "/token", "sessions/../keys/default", "info", "debug/pprof/heap",
-		"metrics", "storage/keys/default", "current/config", "session/" + sessionID(lease), "lease/" + sessionID(lease), "token/mine/keys/default", ".well-known/keys",
+		"metrics", "storage/keys/default", "shared/config", "session/" + sessionID(lease), "lease/" + sessionID(lease), "token/mine/keys/default", ".well-known/keys",
 	} {
 		for _, r := range []rawRequest{
 			{method: "GET"},

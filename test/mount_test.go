@@ -338,7 +338,7 @@ func (m *mount) storage(t *testing.T) string {
 func (m *mount) isMounted(t *testing.T) bool { return m.storage(t) != "" }
 
 // pendingFolder is where the plugin's storage names the sessions whose logout is pending.
-const pendingFolder = "parked"
+const pendingFolder = "pending"
 
 // list returns the names in a folder of the plugin's storage, "" being its top.
 func (m *mount) list(t *testing.T, folder string) []string {
@@ -363,7 +363,7 @@ func (m *mount) wantEmptyLedger(t *testing.T) {
 	t.Helper()
 	err := vaultserver.Poll(10*time.Second, func() error {
 		for _, name := range m.list(t, "") {
-			if !slices.Contains([]string{"config", "keys/", "roles/", "current/", "trust/", "maintenance"}, name) {
+			if !slices.Contains([]string{"config", "keys/", "roles/", "shared/", "trust/", "maintenance"}, name) {
 				return fmt.Errorf("storage holds %s", name)
 			}
 		}

@@ -14,8 +14,8 @@ const bucketSeconds = 600
 type Bucket struct{ name string }
 
 // ExpiredBuckets returns the buckets that lie in the past.
-func (l Ledger) ExpiredBuckets(ctx context.Context, now time.Time) ([]Bucket, error) {
-	names, err := l.list(ctx, expiryPrefix)
+func (v View) ExpiredBuckets(ctx context.Context, now time.Time) ([]Bucket, error) {
+	names, err := v.store.list(ctx, expiryPrefix)
 	if err != nil {
 		return nil, err
 	}
@@ -30,8 +30,8 @@ func (l Ledger) ExpiredBuckets(ctx context.Context, now time.Time) ([]Bucket, er
 }
 
 // LatestExpiry returns a time by which all sessions have expired: the end of the last bucket. It reads no session.
-func (l Ledger) LatestExpiry(ctx context.Context) (time.Time, error) {
-	names, err := l.list(ctx, expiryPrefix)
+func (v View) LatestExpiry(ctx context.Context) (time.Time, error) {
+	names, err := v.store.list(ctx, expiryPrefix)
 	var latest time.Time
 	for _, name := range names {
 		if end, ok := (Bucket{strings.TrimSuffix(name, "/")}).end(); ok && end.After(latest) {
@@ -42,24 +42,27 @@ func (l Ledger) LatestExpiry(ctx context.Context) (time.Time, error) {
 }
 
 // InBucket returns the IDs of the sessions that an expiry bucket leads to.
-func (l Ledger) InBucket(ctx context.Context, b Bucket) ([]string, error) {
-	return l.list(ctx, expiryPrefix+b.name+"/")
+func (v View) InBucket(ctx context.Context, b Bucket) ([]string, error) {
+	return v.store.list(ctx, expiryPrefix+b.name+"/")
 }
 
-// Holds tells whether the bucket is the one of s.
-func (b Bucket) Holds(s *Session) bool { return b.name == bucketOf(s.ExpiresAt) }
+// Covers reports whether s expires within the bucket, or before.
+func (b Bucket) Covers(s *Session) bool {
+	end, _ := b.end()
+	return s.ExpiresAt.Before(end)
+}
 
 // DropExpiry deletes an entry of the expiry index that leads nowhere.
-func (l Ledger) DropExpiry(ctx context.Context, b Bucket, id string) error {
-	return l.delete(ctx, expiryPrefix+b.name+"/"+id)
+func (v View) DropExpiry(ctx context.Context, b Bucket, id string) error {
+	return v.store.delete(ctx, expiryPrefix+b.name+"/"+id)
 }
 
 // Pending returns the IDs of the sessions whose logout is pending.
-func (l Ledger) Pending(ctx context.Context) ([]string, error) { return l.list(ctx, pendingPrefix) }
+func (v View) Pending(ctx context.Context) ([]string, error) { return v.store.list(ctx, pendingPrefix) }
 
 // DropPending deletes an entry of the index of pending logouts that leads nowhere.
-func (l Ledger) DropPending(ctx context.Context, id string) error {
-	return l.delete(ctx, pendingPrefix+id)
+func (v View) DropPending(ctx context.Context, id string) error {
+	return v.store.delete(ctx, pendingPrefix+id)
 }
 
 // end returns when the bucket ends; ok is false for a name that is none.

@@ -13,10 +13,10 @@ type State string
 const (
 	// StateActive says that the session may be issued.
 	StateActive State = "active"
-	// StateLogoutPending says that the session is to be logged out, and no attempt has succeeded yet.
-	StateLogoutPending State = "logout_pending"
-	// StateGone says that Workfront does not know the session (any more). It is not issued, and no lease on it can be
-	// renewed. Its leases are released as usual, and the last one logs it out, because Workfront may have been wrong.
+	// StateEnding says that the session is being logged out, or that its logout is pending.
+	StateEnding State = "ending"
+	// StateGone says that Workfront does not know the session any more. It is neither issued nor renewed, and ends with
+	// its last lease.
 	StateGone State = "gone"
 )
 
@@ -46,44 +46,47 @@ type Session struct {
 	ExpiresAt time.Time `json:"expires_at"`
 	// Lifetime is what was last stated or assumed of the session's lifetime, from the exchange that returned it.
 	Lifetime time.Duration `json:"lifetime"`
-	// Stated tells whether Workfront stated when the session expires, or it was assumed.
+	// Stated reports whether Workfront stated when the session expires; otherwise that was assumed.
 	Stated bool  `json:"stated"`
 	State  State `json:"state"`
-	// Lease is the lease that the session was started for, zero once that is gone. It stands here because most sessions
-	// never have another one, and a write less counts. Further leases have entries of their own: a list in here would
-	// have to be written anew, longer, for each.
+	// Owed: its logout is owed, whether or not a revocation repeats it, and regardless of leases. In storage, that is an
+	// entry in the index of pending logouts.
+	Owed bool `json:"-"`
+	// Lease is the lease that the session was recorded with, zero if there was none or it is released; it is never set
+	// again. It is in here because most sessions never have another one, and each write counts.
 	Lease LeaseID `json:"lease,omitzero"`
-	// PendingSince is when the logout first became pending.
-	PendingSince time.Time `json:"parked_at,omitzero"`
-	// Unannounced: the logout is pending, and no event has said so yet.
+	// PendingSince is when the first attempt to log it out failed.
+	PendingSince time.Time `json:"pending_since,omitzero"`
+	// Unannounced: operators were not told yet that the logout is pending.
 	Unannounced bool `json:"unannounced,omitempty"`
 }
 
-// NewSession returns s in the form that this build stores. Its times are times of the wall clock: the monotonic one stands
-// still while the machine is suspended, and the session goes on to expire.
+// NewSession returns s as a session that is active, in the form that this build stores. Its times are times of the wall
+// clock: the monotonic one stands still while the machine is suspended, and the session goes on to expire.
 func NewSession(s Session) *Session {
-	s.Version = version
-	s.State = StateActive
+	s.Version, s.State = version, StateActive
 	s.IssuedAt, s.ExpiresAt = s.IssuedAt.Round(0), s.ExpiresAt.Round(0)
 	return &s
 }
 
-// WithPages returns s as a session whose leases may be stored in pages.
-func (s *Session) WithPages() *Session {
-	paged := *s
-	paged.Version = versionPaged
-	return &paged
+// asEnding returns s as a session that is being logged out. own is the lease in it that is left, if there is one.
+func (s *Session) asEnding(how End, own LeaseID) *Session {
+	ending := *s
+	ending.Version, ending.State, ending.Lease = version, StateEnding, own
+	ending.Owed = s.Owed || how.Owed || how.Regardless || !how.Since.IsZero()
+	if ending.PendingSince.IsZero() && !how.Since.IsZero() {
+		ending.PendingSince, ending.Unannounced = how.Since, true
+	}
+	ending.Unannounced = ending.Unannounced && !how.Announced
+	return &ending
 }
-
-// MayHavePages tells whether leases on s may be stored in pages.
-func (s *Session) MayHavePages() bool { return s.Version >= versionPaged }
 
 // ID returns the name of the session in the ledger: its SessionID.
 func (s *Session) ID() string { return SessionID(s.Endpoint.BaseURL, s.Token) }
 
-// SessionID returns the name of a session in the ledger. It is derived from what makes the session unique, the host in its
-// normal form and the token, so that a session that Workfront returns twice is recognized, and it gives nothing of the token
-// away.
+// SessionID returns the name of a session in the ledger. It is derived from what makes the session unique, the host in
+// its normal form and the token, so that a session that Workfront returns twice is recognized, and it gives nothing of
+// the token away.
 func SessionID(baseURL, token string) string {
 	sum := sha256.Sum256([]byte(baseURL + "\n" + token))
 	return hex.EncodeToString(sum[:16])
@@ -92,21 +95,21 @@ func SessionID(baseURL, token string) string {
 // Left returns how much of the session's lifetime remains.
 func (s *Session) Left(now time.Time) time.Duration { return s.ExpiresAt.Sub(now) }
 
-// InLastQuarter reports whether a quarter of the session's lifetime is left, or less. A session that Workfront returned again
-// and extended is not in it any more.
+// InLastQuarter reports whether a quarter of the session's lifetime is left, or less. A session that Workfront returned
+// again and extended is not in it any more.
 func (s *Session) InLastQuarter(now time.Time) bool { return s.Left(now) <= s.Lifetime/4 }
 
-// Expired tells whether the session's lifetime is over. If that was assumed, the session may yet be alive.
+// Expired reports whether the session's lifetime is over. If that was assumed, the session may yet be alive.
 func (s *Session) Expired(now time.Time) bool { return !now.Before(s.ExpiresAt) }
 
 // indexKeys returns the index entries that lead to the session.
 func (s *Session) indexKeys() []string {
 	keys := []string{expiryKey(s.ID(), s.ExpiresAt)}
-	if s.State == StateLogoutPending {
+	if s.Owed {
 		keys = append(keys, pendingPrefix+s.ID())
 	}
 	return keys
 }
 
-// indexed tells whether the index entry leads to s, which may be nil.
+// indexed reports whether the index entry leads to s, which may be nil.
 func (s *Session) indexed(key string) bool { return s != nil && slices.Contains(s.indexKeys(), key) }

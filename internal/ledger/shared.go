@@ -17,8 +17,8 @@ type Shared struct {
 
 // Shared returns the hint for a share, zero if there is none. The error is a *DamagedError, a *NewerError or a failure
 // of storage.
-func (l Ledger) Shared(ctx context.Context, share string) (Shared, error) {
-	s, err := read[Shared](ctx, l.storage, sharedPrefix+share)
+func (v View) Shared(ctx context.Context, share string) (Shared, error) {
+	s, err := read[Shared](ctx, v.store, sharedPrefix+share)
 	if s == nil {
 		return Shared{}, err
 	}
@@ -26,19 +26,21 @@ func (l Ledger) Shared(ctx context.Context, share string) (Shared, error) {
 }
 
 // SetShared replaces the hint for a share.
-func (l Ledger) SetShared(ctx context.Context, share string, s Shared) error {
+func (v View) SetShared(ctx context.Context, share string, s Shared) error {
 	s.Version = version
-	return write(ctx, l.storage, sharedPrefix+share, s)
+	return v.store.write(ctx, sharedPrefix+share, s)
 }
 
 // DeleteShared deletes the hint for a share.
-func (l Ledger) DeleteShared(ctx context.Context, share string) error {
-	return l.delete(ctx, sharedPrefix+share)
+func (v View) DeleteShared(ctx context.Context, share string) error {
+	return v.store.delete(ctx, sharedPrefix+share)
 }
 
 // Shares returns the names of all shares that have a hint.
-func (l Ledger) Shares(ctx context.Context) ([]string, error) {
-	return logical.CollectKeysWithPrefix(ctx, logical.NewStorageView(l.storage, sharedPrefix), "")
+func (v View) Shares(ctx context.Context) ([]string, error) {
+	return limited(ctx, "list "+sharedPrefix, func(ctx context.Context) ([]string, error) {
+		return logical.CollectKeysWithPrefix(ctx, logical.NewStorageView(v.store.storage, sharedPrefix), "")
+	})
 }
 
 // ShareOf returns the share whose hint has that storage key; ok is false for other keys.

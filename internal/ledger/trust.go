@@ -31,15 +31,15 @@ func TrustID(caCert string) string {
 }
 
 // SetTrust stores CA certificates under their TrustID. It comes before the first session that names them.
-func (l Ledger) SetTrust(ctx context.Context, caCert string) error {
-	return write(ctx, l.storage, trustPrefix+TrustID(caCert), trust{Version: version, CACert: caCert})
+func (v View) SetTrust(ctx context.Context, caCert string) error {
+	return v.store.write(ctx, trustPrefix+TrustID(caCert), trust{Version: version, CACert: caCert})
 }
 
 // Trust returns the CA certificates of that ID, "" if they are not stored. The error is a *DamagedError, a *NewerError or a
 // failure of storage.
-func (l Ledger) Trust(ctx context.Context, id string) (caCert string, err error) {
+func (v View) Trust(ctx context.Context, id string) (caCert string, err error) {
 	key := trustPrefix + id
-	t, err := read[trust](ctx, l.storage, key)
+	t, err := read[trust](ctx, v.store, key)
 	if t == nil {
 		return "", err
 	}

@@ -59,7 +59,7 @@ type Broker struct {
 	observer Observer
 	clients  *workfront.Clients
 	outages  outages
-	proof    writeProof
+	ledger   *ledger.Ledger
 	trusts   trusts
 	logouts  logoutLog
 	young    *youngSessions
@@ -70,10 +70,11 @@ type Broker struct {
 	again    time.Duration          // Options.CheckAgain
 	hints    []*locksutil.LockEntry // see lockHint
 
-	mu      sync.Mutex         // never held during a storage or network call
-	handles map[string]*handle // by session ID: those that a call works on, and those worth remembering
-	shares  map[string]*share  // by name
-	closed  bool
+	// Locks are taken in this order: share.mu, Broker.mu, those of the ledger. None is held during a call to storage or
+	// to Workfront.
+	mu     sync.Mutex
+	shares map[string]*share // by name
+	closed bool
 }
 
 // NewBroker returns a Broker.
@@ -85,10 +86,10 @@ func NewBroker(o Options) *Broker {
 		notify:   o.Notify,
 		observer: o.Observer,
 		outages:  newOutages(o.Now),
+		ledger:   ledger.New(),
 		young:    newYoungSessions(o.Now),
 		closing:  make(chan struct{}),
 		again:    o.CheckAgain,
-		handles:  make(map[string]*handle),
 		shares:   make(map[string]*share),
 		hints:    locksutil.CreateLocks(),
 	}
@@ -111,17 +112,13 @@ func NewBroker(o Options) *Broker {
 	return b
 }
 
-// ErrClosed is the answer to those who come while the plugin is being unloaded. The call may be repeated.
+// ErrClosed is returned while the plugin shuts down. Callers may retry.
 var ErrClosed = errors.New("the plugin is being unloaded; try again")
 
 // begin counts a call as in flight that outlives its request. Each is ended by inFlight.Done.
 func (b *Broker) begin() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.beginLocked()
-}
-
-func (b *Broker) beginLocked() error {
 	if b.closed {
 		return ErrClosed
 	}
@@ -129,27 +126,24 @@ func (b *Broker) beginLocked() error {
 	return nil
 }
 
-// ConfigWritten drops what was learned of hosts under another configuration: by which method and version of the API a session
-// can be logged out there.
-func (b *Broker) ConfigWritten() { b.clients.ForgetWorked() }
-
 // Invalidate drops what memory holds of a storage entry that another node has written.
 func (b *Broker) Invalidate(key string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
 	if name, ok := ledger.ShareOf(key); ok {
-		b.forgetLocked(name)
+		if s := b.dropShare(name); s != nil {
+			s.setCurrent("", "")
+		}
 		return
 	}
 	if ledger.IsTrust(key) {
 		b.trusts.drop()
 		return
 	}
-	if h := b.handles[ledger.IDOf(key)]; h != nil {
-		h.stale = true
-		b.dropLocked(h)
-	}
+	b.ledger.Invalidate(key)
 }
+
+// ConfigWritten drops what was learned of hosts under another configuration: by which method and version of the API a
+// session can be logged out there.
+func (b *Broker) ConfigWritten() { b.clients.ForgetWorked() }
 
 func event(kind EventKind, s *ledger.Session) Event {
 	return Event{Kind: kind, SessionID: s.ID(), Role: s.Role, BaseURL: s.Endpoint.BaseURL}

@@ -116,7 +116,7 @@ func TestReadersDoNotWaitForTheEndOfASession(t *testing.T) {
 			for _, l := range leases {
 				f.release(l)
 			}
-			f.wantState(leases[0], ledger.StateLogoutPending)
+			f.wantState(leases[0], ledger.StateEnding)
 			f.server.ClearFaults()
 			f.clock.Advance(time.Minute)
 			tried := f.server.Stats().Logouts
@@ -162,7 +162,7 @@ func TestReadersDoNotWaitForTheEndOfASession(t *testing.T) {
 func TestReaderWaitsForRequestTimeoutAtMost(t *testing.T) {
 	f := newSharedFixture(t)
 	gate := storagetest.NewGate()
-	stuck := storagetest.Over(f.storage, storagetest.Rule{On: storagetest.Get, Prefix: "current/", Then: gate.Hold})
+	stuck := storagetest.Over(f.storage, storagetest.Rule{On: storagetest.Get, Prefix: "shared/", Then: gate.Hold})
 	first := make(chan error)
 	go func() {
 		lease, err := f.broker.Issue(t.Context(), stuck, f.source)

@@ -83,7 +83,7 @@ func TestTerminationThatIsCutOff(t *testing.T) {
 		state  ledger.State
 	}{
 		{"carried out", workfronttest.Fault{}, ""},
-		{"pending", workfronttest.Fault{Endpoint: workfronttest.EndpointLogout, Status: 500}, ledger.StateLogoutPending},
+		{"pending", workfronttest.Fault{Endpoint: workfronttest.EndpointLogout, Status: 500}, ledger.StateEnding},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f := newSharedFixture(t)
@@ -94,7 +94,7 @@ func TestTerminationThatIsCutOff(t *testing.T) {
 			ctx, cutOff := context.WithCancel(t.Context())
 			f.server.OnEvent(func(e workfronttest.Event) {
 				if e.Kind == workfronttest.LogoutReceived {
-					f.wantState(lease, ledger.StateLogoutPending) // should the process die now
+					f.wantState(lease, ledger.StateEnding) // should the process die now
 					cutOff()
 				}
 			})

@@ -58,14 +58,14 @@ func (t *hostTurns) pass(host string) (place int, ok bool) {
 // from their turn; the end of begins does, after which no other one is begun. Sessions whose entries cannot be read are left
 // alone, and the log says how many.
 func (b *Broker) each(
-	ctx, begins context.Context, l ledger.Ledger, ids []string, do func(context.Context, *handle) error,
+	ctx, begins context.Context, v ledger.View, ids []string, do func(context.Context, *ledger.Held) error,
 ) error {
-	return b.eachInTurn(ctx, begins, l, ids, nil, do)
+	return b.eachInTurn(ctx, begins, v, ids, nil, do)
 }
 
 // eachInTurn is each, with no more sessions of one host at a time than turns allows.
 func (b *Broker) eachInTurn(
-	ctx, begins context.Context, l ledger.Ledger, ids []string, turns *hostTurns, do func(context.Context, *handle) error,
+	ctx, begins context.Context, v ledger.View, ids []string, turns *hostTurns, do func(context.Context, *ledger.Held) error,
 ) error {
 	var group errgroup.Group
 	group.SetLimit(parallelEnds)
@@ -83,12 +83,12 @@ func (b *Broker) eachInTurn(
 		group.Go(func() error {
 			host := "" // whose turn this goroutine has
 			visit := func(place int) {
-				err := b.visit(ctx, l, ids[place], func(ctx context.Context, h *handle) error {
-					if turns != nil && host == "" && h.session != nil {
-						if !turns.take(h.session.Endpoint.BaseURL, place) {
+				err := b.visit(ctx, v, ids[place], func(ctx context.Context, h *ledger.Held) error {
+					if s := h.Session(); turns != nil && host == "" && s != nil {
+						if !turns.take(s.Endpoint.BaseURL, place) {
 							return nil // for the goroutine whose turn is over first
 						}
-						host = h.session.Endpoint.BaseURL
+						host = s.Endpoint.BaseURL
 					}
 					return do(ctx, h)
 				})
@@ -108,7 +108,7 @@ func (b *Broker) eachInTurn(
 		})
 	}
 	_ = group.Wait()
-	readable := slices.DeleteFunc(errs, isUnreadable)
+	readable := slices.DeleteFunc(errs, ledger.IsUnreadable)
 	if n := len(ids) - len(readable); n > 0 {
 		b.logger.Error("sessions left alone: their storage entries are damaged, or written by a newer version of this plugin; "+
 			"see `vault list -detailed` of this mount's sessions", "sessions", n)
@@ -118,23 +118,12 @@ func (b *Broker) eachInTurn(
 
 // visit calls do while it holds a session.
 func (b *Broker) visit(
-	ctx context.Context, l ledger.Ledger, id string, do func(context.Context, *handle) error,
+	ctx context.Context, v ledger.View, id string, do func(context.Context, *ledger.Held) error,
 ) error {
-	h, err := b.hold(ctx, l, id)
+	h, err := v.Hold(ctx, id)
 	if err != nil {
 		return err
 	}
-	defer b.letGo(h)
-	if err := do(ctx, h); err != nil {
-		b.setStale(h)
-		return err
-	}
-	return nil
-}
-
-// isUnreadable tells whether err says that an entry in storage is damaged or newer.
-func isUnreadable(err error) bool {
-	var damaged *ledger.DamagedError
-	var newer *ledger.NewerError
-	return errors.As(err, &damaged) || errors.As(err, &newer)
+	defer h.Release()
+	return do(ctx, h)
 }

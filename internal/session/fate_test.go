@@ -118,7 +118,7 @@ func TestOwedPastTheAssumedExpiry(t *testing.T) {
 			f.server.Inject(refuse)
 			end(f, lease)
 			f.wantAlive(lease, true)
-			f.wantState(lease, ledger.StateLogoutPending)
+			f.wantState(lease, ledger.StateEnding)
 			f.recover()
 			f.wantAlive(lease, false)
 			f.wantNothingLeft()
@@ -137,10 +137,10 @@ func TestPendingLogoutPastItsExpiry(t *testing.T) {
 		want            ledger.State
 	}{
 		{"stated, refused", "1800", refused, time.Hour, ""},
-		{"stated, a page", "1800", page, time.Hour, ledger.StateLogoutPending},
+		{"stated, a page", "1800", page, time.Hour, ledger.StateEnding},
 		{"stated, a page, for a day", "1800", page, 24 * time.Hour, ""},
-		{"assumed, refused", workfronttest.OmitExpiresIn, refused, time.Hour, ledger.StateLogoutPending},
-		{"assumed, refused, for almost a day", workfronttest.OmitExpiresIn, refused, 24*time.Hour - time.Second, ledger.StateLogoutPending},
+		{"assumed, refused", workfronttest.OmitExpiresIn, refused, time.Hour, ledger.StateEnding},
+		{"assumed, refused, for almost a day", workfronttest.OmitExpiresIn, refused, 24*time.Hour - time.Second, ledger.StateEnding},
 		{"assumed, refused, for a day", workfronttest.OmitExpiresIn, refused, 24 * time.Hour, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -264,7 +264,7 @@ func TestAnswersThatDoNotMarkTheHost(t *testing.T) {
 			remove := f.server.Inject(fault)
 			f.release(first)
 			remove()
-			f.wantState(first, ledger.StateLogoutPending)
+			f.wantState(first, ledger.StateEnding)
 			if f.broker.Hosts()[0].Unavailable {
 				t.Error("the host is marked unavailable")
 			}

@@ -59,7 +59,7 @@ func newFixtureWithTTL(t *testing.T, sessionTTL time.Duration) *fixture {
 	}
 	f := &fixture{t: t, clock: c, server: server, storage: storagetest.New()}
 	// As it is but for the first session under these certificates.
-	if err := ledger.New(f.storage).SetTrust(t.Context(), server.CACert()); err != nil {
+	if err := ledger.New().In(f.storage).SetTrust(t.Context(), server.CACert()); err != nil {
 		t.Fatal(err)
 	}
 	f.options = session.Options{Now: c.Now, Logger: hclog.NewNullLogger(), CheckAgain: time.Millisecond}

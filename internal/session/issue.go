@@ -56,9 +56,9 @@ func (b *Broker) Issue(ctx context.Context, storage logical.Storage, src Source)
 	}
 	issue := b.issueOwn
 	if src.Shared {
-		issue = b.issueShared
+		issue = b.share(shareName(src.Role)).issue
 	}
-	lease, err := issue(ctx, ledger.New(storage), src)
+	lease, err := issue(ctx, b.ledger.In(storage), src)
 	if err != nil {
 		b.noteReadFailed(ctx, src.Role, err)
 	}
@@ -66,7 +66,7 @@ func (b *Broker) Issue(ctx context.Context, storage logical.Storage, src Source)
 }
 
 // issueOwn starts a session for one lease. One goroutine does the work, because the reader may leave before it is done.
-func (b *Broker) issueOwn(ctx context.Context, l ledger.Ledger, src Source) (*Lease, error) {
+func (b *Broker) issueOwn(ctx context.Context, v ledger.View, src Source) (*Lease, error) {
 	if err := b.begin(); err != nil {
 		return nil, err
 	}
@@ -76,9 +76,9 @@ func (b *Broker) issueOwn(ctx context.Context, l ledger.Ledger, src Source) (*Le
 		defer b.inFlight.Done()
 		defer cancel()
 		outliving := context.WithoutCancel(ctx)
-		w.lease, w.err = b.startOwn(outliving, permit, l, src, w)
+		w.lease, w.err = b.startOwn(outliving, permit, v, src, w)
 		if !w.settle() && w.err == nil {
-			b.releaseUndelivered(outliving, l, w.lease)
+			b.releaseUndelivered(outliving, v, w.lease)
 		}
 		close(w.done)
 	}()
@@ -86,29 +86,51 @@ func (b *Broker) issueOwn(ctx context.Context, l ledger.Ledger, src Source) (*Le
 }
 
 // startOwn starts a session at Workfront and records it with a lease.
-func (b *Broker) startOwn(ctx, permit context.Context, l ledger.Ledger, src Source, w *wait) (*Lease, error) {
-	id := ledger.NewLeaseID()
+func (b *Broker) startOwn(ctx, permit context.Context, v ledger.View, src Source, w *wait) (*Lease, error) {
 	var fresh, recorded *ledger.Session
+	var lease ledger.LeaseID
 	always := func() bool { return true } // as long as permit lets it
 	err := b.untilLive(permit, always, func(began *logoutMark) (err error) {
-		if fresh, err = b.exchange(ctx, permit, l, src, w.sent); err != nil {
+		if fresh, err = b.exchange(ctx, permit, v, src, w.sent); err != nil {
 			return err
 		}
 		w.answered()
-		fresh.Lease = id
-		recorded, err = b.record(ctx, l, fresh, began)
+		b.ledger.Keep(fresh.ID()) // from the record to the lease
+		defer b.ledger.Drop(fresh.ID())
+		lease = ledger.NewOwnLease()
+		if recorded, err = b.record(ctx, v, fresh, lease, began); err != nil || recorded.Lease == lease {
+			return err
+		}
+		recorded, lease, err = b.join(ctx, v, recorded)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	lease := newLease(id, recorded, earlier(fresh.ExpiresAt, recorded.ExpiresAt))
-	lease.Left = lease.ExpiresAt.Sub(b.now())
-	if err := longEnough(lease.Left); err != nil {
-		b.releaseUndelivered(ctx, l, lease)
+	issued := newLease(lease, recorded, earlier(fresh.ExpiresAt, recorded.ExpiresAt))
+	issued.Left = issued.ExpiresAt.Sub(b.now())
+	if err := checkLifetime(issued.Left); err != nil {
+		b.releaseUndelivered(ctx, v, issued)
 		return nil, err
 	}
-	return lease, nil
+	return issued, nil
+}
+
+// join adds a lease to a session that Workfront returned although the ledger holds it.
+func (b *Broker) join(
+	ctx context.Context, v ledger.View, known *ledger.Session,
+) (*ledger.Session, ledger.LeaseID, error) {
+	session, lease, err := v.Attach(ctx, known.ID(), func(*ledger.Session) bool { return true })
+	if session == nil {
+		return nil, lease, errLoggedOut // with its last lease, a moment ago
+	}
+	if err != nil {
+		b.releaseUndelivered(ctx, v, newLease(lease, session, session.ExpiresAt))
+	}
+	if errors.Is(err, ledger.ErrMoved) {
+		err = errLoggedOut
+	}
+	return session, lease, err
 }
 
 func earlier(a, b time.Time) time.Time {
@@ -118,8 +140,8 @@ func earlier(a, b time.Time) time.Time {
 	return b
 }
 
-// longEnough refuses what Workfront started with too little of a lifetime.
-func longEnough(left time.Duration) error {
+// checkLifetime returns an error if less than MinLifetime is left of a session.
+func checkLifetime(left time.Duration) error {
 	if left < MinLifetime {
 		return &workfront.UnavailableError{
 			Reason: fmt.Sprintf("it returned a session that expires in %s, too soon to be issued", left.Truncate(100*time.Millisecond)),
@@ -131,9 +153,9 @@ func longEnough(left time.Duration) error {
 // exchange starts a session at Workfront, which is not in the ledger yet, but whose trust is. Nothing is sent once permit has
 // ended; what was sent has src.RequestTimeout of its own.
 func (b *Broker) exchange(
-	ctx, permit context.Context, l ledger.Ledger, src Source, sent func(),
+	ctx, permit context.Context, v ledger.View, src Source, sent func(),
 ) (*ledger.Session, error) {
-	trust, err := b.keepTrust(ctx, l, src.Endpoint.CACert)
+	trust, err := b.keepTrust(ctx, v, src.Endpoint.CACert)
 	if err != nil {
 		return nil, err
 	}
@@ -145,7 +167,7 @@ func (b *Broker) exchange(
 		if unusable := (*workfront.UnusableSessionError)(nil); errors.As(err, &unusable) {
 			s := newSession(src, unusable.Session)
 			s.Trust, s.Endpoint.CACert = trust, ""
-			b.endUnusable(ctx, l, s, began)
+			b.endUnusable(ctx, v, s, began)
 		}
 		return nil, err
 	}
@@ -191,7 +213,7 @@ func newSession(src Source, started *workfront.Session) *ledger.Session {
 	if !stated {
 		lifetime = src.SessionTTL
 	}
-	s := ledger.NewSession(ledger.Session{
+	return ledger.NewSession(ledger.Session{
 		Token:     started.Token,
 		TokenType: started.TokenType,
 		Endpoint:  src.Endpoint,
@@ -199,14 +221,10 @@ func newSession(src Source, started *workfront.Session) *ledger.Session {
 		Role:      src.Role,
 		UserID:    src.UserID,
 		IssuedAt:  started.SentAt,
-		ExpiresAt: started.SentAt.Add(lifetime),
+		ExpiresAt: started.SentAt.Round(0).Add(lifetime),
 		Lifetime:  lifetime,
 		Stated:    stated,
 	})
-	if src.Shared {
-		return s.WithPages() // many readers may come at a time
-	}
-	return s
 }
 
 // wait is a reader who waits for a session of its own, and the goroutine that starts it.

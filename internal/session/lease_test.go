@@ -47,7 +47,7 @@ func TestReleaseSurvivesRestart(t *testing.T) {
 const refusedLogout = `{"error":{"class":"com.attask.AccessException","message":"no"}}`
 
 func TestEndOfSession(t *testing.T) {
-	const life, pending = 30 * time.Minute, ledger.StateLogoutPending
+	const life, pending = 30 * time.Minute, ledger.StateEnding
 	logout := func(status int, body string) workfronttest.Fault {
 		return workfronttest.Fault{Endpoint: workfronttest.EndpointLogout, Status: status, Body: body}
 	}

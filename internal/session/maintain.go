@@ -14,18 +14,19 @@ import (
 	"vault-plugin-secrets-workfront/internal/workfront"
 )
 
-// lastBegin is how long before its deadline maintenance begins with no other session, so that what it has begun is not cut off
-// between the writes of a removal.
+// lastBegin is how long before its deadline maintenance begins with no other session, so that what it has begun is not
+// cut off between the writes of a removal.
 const lastBegin = 2 * logoutTimeout
 
-// runs remembers when maintenance last ran, so that a clock that is wrong for one run ends nothing. It is safe for concurrent
-// use.
+// runs remembers when maintenance last ran, so that a clock that is wrong for one run ends nothing. It is safe for
+// concurrent use.
 type runs struct {
 	mu   sync.Mutex
 	last time.Time // by the wall clock; zero before the first run of the process
 }
 
-// begin notes a run. It returns the time before which an expiry is past: the earlier one of this run's and the last run's.
+// begin notes a run. It returns the time before which an expiry is past: the earlier one of this run's and the last
+// run's.
 func (r *runs) begin(now time.Time) time.Time {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -35,8 +36,8 @@ func (r *runs) begin(now time.Time) time.Time {
 	return past
 }
 
-// Maintain drops sessions that have expired and retries pending logouts. What it costs follows those, not the number of live
-// sessions. On storage that cannot be written it does nothing.
+// Maintain drops sessions that have expired and retries pending logouts. What it costs follows those, not the number of
+// live sessions. On storage that cannot be written it does nothing.
 func (b *Broker) Maintain(ctx context.Context, storage logical.Storage) error {
 	b.tellSums()
 	b.clients.Sweep()
@@ -48,82 +49,103 @@ func (b *Broker) Maintain(ctx context.Context, storage logical.Storage) error {
 		defer cancel()
 		begins = earlier
 	}
-	return b.maintain(ctx, begins, ledger.New(storage))
+	return b.maintain(ctx, begins, b.ledger.In(storage))
 }
 
 // maintain is Maintain that begins with no other session once begins has ended.
-func (b *Broker) maintain(ctx, begins context.Context, l ledger.Ledger) error {
-	expired, err := l.ExpiredBuckets(ctx, b.runs.begin(b.now()))
+func (b *Broker) maintain(ctx, begins context.Context, v ledger.View) error {
+	expired, err := v.ExpiredBuckets(ctx, b.runs.begin(b.now()))
 	if err != nil {
 		return err
 	}
-	pending, err := l.Pending(ctx)
+	pending, err := v.Pending(ctx)
 	if err != nil {
 		return err
 	}
-	unsettled := b.unsettled()
-	if len(expired) == 0 && len(pending) == 0 && len(unsettled) == 0 {
+	unfinished := v.Unfinished()
+	idle := b.idleShares()
+	if len(expired) == 0 && len(pending) == 0 && len(unfinished) == 0 && len(idle) == 0 {
 		return nil
 	}
-	if err := b.proof.renew(ctx, l, b.now); err != nil {
+	if err := v.ProveWritable(ctx); err != nil {
 		if ledger.IsReadOnly(err) {
 			return nil // a standby: the active node does it
 		}
 		return err
 	}
-	errs := []error{b.settleAll(ctx, begins, l, unsettled)}
+	errs := []error{b.finishAll(ctx, begins, v, unfinished)}
 	for _, bucket := range expired {
-		errs = append(errs, b.dropExpired(ctx, begins, l, bucket))
+		errs = append(errs, b.sweep(ctx, begins, v, bucket))
 	}
-	errs = append(errs, b.retryPending(ctx, begins, l, pending))
+	errs = append(errs, b.retryPending(ctx, begins, v, pending))
+	for _, s := range idle {
+		errs = append(errs, s.dropIdle(ctx, v))
+	}
 	return errors.Join(errs...)
 }
 
-// settleAll does the work that storage does not know of.
-func (b *Broker) settleAll(ctx, begins context.Context, l ledger.Ledger, ids []string) error {
-	return b.each(ctx, begins, l, ids, func(ctx context.Context, h *handle) error { return b.settle(ctx, l, h) })
-}
-
-// dropExpired removes the sessions of a bucket that lies in the past.
-func (b *Broker) dropExpired(ctx, begins context.Context, l ledger.Ledger, bucket ledger.Bucket) error {
-	ids, err := l.InBucket(ctx, bucket)
-	if err != nil {
-		return err
-	}
-	return b.each(ctx, begins, l, ids, func(ctx context.Context, h *handle) error {
-		switch {
-		case h.session == nil, !bucket.Holds(h.session):
-			return l.DropExpiry(ctx, bucket, h.id)
-		case h.session.State == ledger.StateLogoutPending:
-			return nil // retryPending finds it through its own index
+// finishAll does the work that storage does not know of.
+func (b *Broker) finishAll(ctx, begins context.Context, v ledger.View, ids []string) error {
+	return b.each(ctx, begins, v, ids, func(ctx context.Context, h *ledger.Held) error {
+		if !h.Unfinished() {
+			return nil
 		}
-		return b.endHeld(ctx, l, h, endingRegardless, b.logoutInBackground)
+		s := h.Session()
+		if s == nil || h.Leased() && !h.Regardless() || h.OwedInStorage() && !h.LoggedOut() {
+			return h.Finish(ctx)
+		}
+		_, _, err := b.end(ctx, v, h, attempt{End: ledger.End{Owed: true}})
+		return err
 	})
 }
 
-// retryPending retries pending logouts, in random order: those that are refused each time must not keep others from their
-// turn. The log is told of the sums, because there can be thousands.
-func (b *Broker) retryPending(ctx, begins context.Context, l ledger.Ledger, ids []string) error {
+// sweep ends the sessions of a bucket that is in the past, and drops what a late write left of those that were removed.
+func (b *Broker) sweep(ctx, begins context.Context, v ledger.View, bucket ledger.Bucket) error {
+	ids, err := v.InBucket(ctx, bucket)
+	if err != nil {
+		return err
+	}
+	return b.each(ctx, begins, v, ids, func(ctx context.Context, h *ledger.Held) error {
+		switch s := h.Session(); {
+		case s == nil:
+			if err := v.DropLeases(ctx, h.ID()); err != nil {
+				return err
+			}
+			return v.DropExpiry(ctx, bucket, h.ID())
+		case !bucket.Covers(s):
+			return v.DropExpiry(ctx, bucket, h.ID())
+		case s.Owed && !s.PendingSince.IsZero():
+			return nil // retryPending finds it through its own index
+		}
+		_, _, err := b.end(ctx, v, h, attempt{End: ledger.End{Regardless: true, Owed: true}, client: b.backgroundClient})
+		return err
+	})
+}
+
+// retryPending retries the logouts that are owed, in random order: those that are refused each time must not keep others
+// from their turn. The log is told of the sums, because there can be thousands.
+func (b *Broker) retryPending(ctx, begins context.Context, v ledger.View, ids []string) error {
 	var finished, givenUp, remaining atomic.Int64
 	var failure atomic.Pointer[failedLogout]                                   // one of those that were tried
 	rand.Shuffle(len(ids), func(i, j int) { ids[i], ids[j] = ids[j], ids[i] }) //nolint:gosec // an order, not a secret
-	err := b.eachInTurn(ctx, begins, l, ids, newHostTurns(), func(ctx context.Context, h *handle) error {
-		s := h.session
-		if s == nil || s.State != ledger.StateLogoutPending {
-			return l.DropPending(ctx, h.id)
+	err := b.eachInTurn(ctx, begins, v, ids, newHostTurns(), func(ctx context.Context, h *ledger.Held) error {
+		s := h.Session()
+		if s == nil || !h.Ending() {
+			return v.DropPending(ctx, h.ID())
 		}
-		// No reader waits for it.
-		f, cause, err := b.end(ctx, l, h, s, attempt{how: endingRegardless, logout: b.logoutInBackground})
+		f, cause, err := b.end(ctx, v, h, attempt{client: b.backgroundClient}) // no reader waits for it
 		if err != nil {
 			return err
 		}
 		switch {
 		case f == loggedOut:
-			b.logger.Debug("pending logout succeeded", "session_id", h.id, "base_url", s.Endpoint.BaseURL)
+			b.logger.Debug("pending logout succeeded", "session_id", h.ID(), "base_url", s.Endpoint.BaseURL)
 			finished.Add(1)
-			b.notify(ctx, event(EventLogoutFinished, s))
+			if !s.PendingSince.IsZero() && !s.Unannounced {
+				b.notify(ctx, event(EventLogoutFinished, s))
+			}
 		case f == dropped:
-			b.logger.Debug("pending logout given up", "session_id", h.id, "base_url", s.Endpoint.BaseURL,
+			b.logger.Debug("pending logout given up", "session_id", h.ID(), "base_url", s.Endpoint.BaseURL,
 				"pending_since", s.PendingSince.Format(time.RFC3339))
 			givenUp.Add(1)
 		case errors.Is(cause, workfront.ErrGoneTooSoon): // nothing has failed yet

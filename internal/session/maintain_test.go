@@ -31,7 +31,7 @@ func (f *fixture) leavePendingBy(status int) *session.Lease {
 	remove := f.server.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointLogout, Status: status})
 	f.release(lease)
 	remove()
-	f.wantState(lease, ledger.StateLogoutPending)
+	f.wantState(lease, ledger.StateEnding)
 	return lease
 }
 
@@ -64,14 +64,14 @@ func TestLogoutThatDoesNotSucceedIsPending(t *testing.T) {
 			lease := f.issue()
 			tt.fault(f)
 			f.release(lease)
-			f.wantState(lease, ledger.StateLogoutPending)
+			f.wantState(lease, ledger.StateEnding)
 			f.wantAlive(lease, true)
 
 			f.release(lease) // a repeated revocation changes nothing
-			f.wantState(lease, ledger.StateLogoutPending)
+			f.wantState(lease, ledger.StateEnding)
 
 			f.maintain() // still broken
-			f.wantState(lease, ledger.StateLogoutPending)
+			f.wantState(lease, ledger.StateEnding)
 
 			f.server.ClearFaults()
 			if err := f.server.Resume(); err != nil {
@@ -96,7 +96,7 @@ func TestKnownOutageLeavesPendingAtOnce(t *testing.T) {
 	if got := f.server.Stats().Logouts; got != calls {
 		t.Errorf("logouts after one failed: got %d more, want none", got-calls)
 	}
-	f.wantState(second, ledger.StateLogoutPending)
+	f.wantState(second, ledger.StateEnding)
 
 	f.server.ClearFaults()
 	f.clock.Advance(time.Minute) // by then it is worth a try
@@ -189,7 +189,7 @@ func TestSessionPastItsAssumedEndIsNotDroppedUntried(t *testing.T) {
 	f.server.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointLogout, Status: 502, Times: 3})
 	f.release(first) // finds out that the endpoint is down
 	f.release(second)
-	f.wantState(second, ledger.StateLogoutPending)
+	f.wantState(second, ledger.StateEnding)
 	f.clock.Advance(time.Minute)
 	f.maintain()
 	f.wantEmptyLedger()
@@ -219,7 +219,7 @@ func TestPendingLogoutIsGivenUp(t *testing.T) {
 			f.clock.Advance(tt.after)
 			f.maintain()
 			if tt.kept {
-				f.wantState(lease, ledger.StateLogoutPending)
+				f.wantState(lease, ledger.StateEnding)
 			} else {
 				f.wantEmptyLedger()
 			}
@@ -284,8 +284,8 @@ func TestMaintainDropsIndexEntriesThatLeadNowhere(t *testing.T) {
 	f.storage.Set(t, "expiry/1/"+lease.SessionID, "{}") // from a session whose end was moved
 	f.storage.Set(t, "expiry/1/0123456789abcdef", "{}") // from a crash before the session was written
 	f.storage.Set(t, "expiry/odd/0123456789abcdef", "{}")
-	f.storage.Set(t, "parked/"+lease.SessionID, "{}") // from a session that was returned again
-	f.storage.Set(t, "parked/0123456789abcdef", "{}")
+	f.storage.Set(t, "pending/"+lease.SessionID, "{}") // from a session that was returned again
+	f.storage.Set(t, "pending/0123456789abcdef", "{}")
 	f.expire()
 	f.wantState(lease, ledger.StateActive)
 	f.release(lease)
@@ -361,7 +361,7 @@ func TestMaintenanceBeginsNothingShortlyBeforeItsDeadline(t *testing.T) {
 		pending         ledger.State
 		expired         ledger.State
 	}{
-		{0, 5 * time.Second, ledger.StateLogoutPending, ledger.StateActive},
+		{0, 5 * time.Second, ledger.StateEnding, ledger.StateActive},
 		{0, time.Minute, "", ledger.StateActive},
 		{12 * time.Minute, 5 * time.Second, "", ledger.StateActive},
 		{0, time.Minute, "", ""},

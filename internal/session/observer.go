@@ -8,7 +8,6 @@ import (
 
 	"github.com/hashicorp/vault/sdk/logical"
 
-	"vault-plugin-secrets-workfront/internal/ledger"
 	"vault-plugin-secrets-workfront/internal/workfront"
 )
 
@@ -18,8 +17,8 @@ type Observer interface {
 	// ExchangeDone is told of each exchange, its retries included. took is counted from its request, so its wait for a
 	// turn is part of it. The errors are those of workfront.Client.Exchange.
 	ExchangeDone(err error, took time.Duration)
-	// ExchangeFailed is told of each exchange that failed for the readers of a role, "" being the defaults of the mount. Those
-	// of a Trial are not among them.
+	// ExchangeFailed is told of each exchange that failed for the readers of a role, "" being the defaults of the mount.
+	// Those of a Trial are not among them.
 	ExchangeFailed(role string, err error)
 	// LogoutDone is told of each logout that was tried, as ExchangeDone is. The errors are those of
 	// workfront.Client.Logout.
@@ -62,13 +61,13 @@ type Counts struct{ Active, LogoutPending int }
 // Count counts the sessions in the ledger. It lists their keys and reads none of them, so one whose entry cannot be
 // read counts, too.
 func (b *Broker) Count(ctx context.Context, storage logical.Storage) (Counts, error) {
-	l := ledger.New(storage)
+	v := b.ledger.In(storage)
 	// The index first: a session whose logout becomes pending, or succeeds, meanwhile is counted once at most.
-	pending, err := l.Pending(ctx)
+	pending, err := v.Pending(ctx)
 	if err != nil {
 		return Counts{}, err
 	}
-	ids, err := l.IDs(ctx)
+	ids, err := v.IDs(ctx)
 	if err != nil {
 		return Counts{}, err
 	}

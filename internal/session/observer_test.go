@@ -141,7 +141,7 @@ func TestCount(t *testing.T) {
 	f.clock.Advance(time.Minute)
 	f.issue()
 	f.storage.Set(t, "session/"+f.issue().SessionID, damagedEntry)
-	f.storage.Set(t, "parked/leads-nowhere", "{}")
+	f.storage.Set(t, "pending/leads-nowhere", "{}")
 	before := f.storage.Calls(storagetest.Any)
 	got, err := f.broker.Count(t.Context(), f.storage)
 	if want := (session.Counts{Active: 2, LogoutPending: 1}); err != nil || got != want {

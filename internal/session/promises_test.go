@@ -75,7 +75,10 @@ func TestLogoutThatIsCutOffIsNotPending(t *testing.T) {
 	if err := f.broker.Release(ctx, detached, lease.LeaseRef); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want the cancellation", err)
 	}
-	f.wantState(lease, ledger.StateActive)
+	f.wantState(lease, ledger.StateEnding)
+	if owed := f.storage.Value(t, "pending/"+lease.SessionID); owed != "" {
+		t.Errorf("index of pending logouts: got %q, want nothing", owed)
+	}
 	f.server.OnEvent(nil)
 	f.server.ClearFaults()
 	f.release(lease)
@@ -93,7 +96,7 @@ func TestLogoutHasATimeLimit(t *testing.T) {
 	if err := f.broker.Release(ctx, f.storage, lease.LeaseRef); err != nil {
 		t.Errorf("got %v, want the logout to be pending after 5 s", err)
 	}
-	f.wantState(lease, ledger.StateLogoutPending)
+	f.wantState(lease, ledger.StateEnding)
 }
 
 // A leader is replaced in the midst of maintenance.

@@ -2,8 +2,6 @@ package session
 
 import (
 	"context"
-	"errors"
-	"fmt"
 
 	"github.com/hashicorp/vault/sdk/logical"
 
@@ -11,117 +9,87 @@ import (
 )
 
 // Release ends one lease. The last lease to go logs the session out. If that is not possible now, its logout is pending,
-// which is no error: maintenance tries again. Releasing a lease twice, or one whose session is gone, is no error either. What is
-// returned is a failure of storage, an entry of a newer version, or the cancellation of ctx; the call can be repeated.
+// which is no error: maintenance tries again. Releasing a lease twice, or one whose session is gone, is no error either.
+// What is returned is a failure of storage, an entry of a newer version, or the cancellation of ctx; the call can be
+// repeated.
 func (b *Broker) Release(ctx context.Context, storage logical.Storage, ref LeaseRef) error {
-	return b.release(ctx, ledger.New(storage), ref)
+	return b.release(ctx, b.ledger.In(storage), ref)
 }
 
-func (b *Broker) release(ctx context.Context, l ledger.Ledger, ref LeaseRef) error {
+func (b *Broker) release(ctx context.Context, v ledger.View, ref LeaseRef) error {
 	lease, err := ledger.ParseLeaseID(ref.ID)
 	if err != nil {
-		return fmt.Errorf("release lease: %w", err)
-	}
-	if b.endsRegardless(ref.SessionID, lease) {
-		return l.RemoveLease(ctx, ref.SessionID, lease) // the session's end is seen to, and nobody waits for it
-	}
-	if done, err := b.detach(ctx, l, ref.SessionID, lease); done || err != nil {
-		return err
-	}
-	h, err := b.hold(ctx, l, ref.SessionID)
-	if damaged := (*ledger.DamagedError)(nil); errors.As(err, &damaged) {
-		b.logger.Error("revoked a lease on a damaged session; nobody can log that session out any more",
+		b.logger.Error("revoked a lease that is not one of this plugin's; there is nothing to log out",
 			"session_id", ref.SessionID, "base_url", ref.BaseURL, "error", err)
-		return l.RemoveLease(ctx, ref.SessionID, lease)
-	}
-	if err != nil {
-		return err
-	}
-	if h.session != nil && h.leases.hasOther(lease, h.session.Lease) {
-		// Others who wait for the session may come for their leases as well: they are removed together, and none holds it meanwhile.
-		b.letGo(h)
-		if done, err := b.detachInTurn(ctx, l, ref.SessionID, lease); done || err != nil {
-			return err
-		}
-		if h, err = b.hold(ctx, l, ref.SessionID); err != nil {
-			return err
-		}
-	}
-	defer b.letGo(h)
-	if h.session == nil {
-		b.noteMissing(ref)
-	}
-	if err := b.releaseHeld(ctx, l, h, lease); err != nil {
-		b.setStale(h)
-		return err
-	}
-	return nil
-}
-
-// releaseHeld is Release for a caller that holds the session.
-func (b *Broker) releaseHeld(ctx context.Context, l ledger.Ledger, h *handle, lease ledger.LeaseID) error {
-	if h.session == nil {
-		// Logged out, or expired. An interrupted removal may have left the lease.
-		return l.RemoveLease(ctx, h.id, lease)
-	}
-	on := h.leases.has(lease)
-	others := h.leases.len()
-	if on {
-		others--
-	}
-	switch {
-	case others == 0 && h.session.State == ledger.StateLogoutPending && !on:
-		return nil // made pending by an earlier try of this revocation
-	case others == 0:
-		return b.endHeld(ctx, l, h, endingUnleased, b.tryLogout)
-	case lease == h.session.Lease && on:
-		updated := *h.session
-		updated.Lease = ledger.LeaseID{}
-		if err := l.Update(ctx, h.session, &updated, ledger.LeaseID{}); err != nil {
-			return err
-		}
-		b.setHeld(h, &updated, h.leases)
-		h.leases.drop(lease)
 		return nil
 	}
-	return h.leases.remove(ctx, l, h.id, lease)
+	for {
+		released, err := v.Detach(ctx, ref.SessionID, lease)
+		switch {
+		case ledger.IsDamaged(err):
+			b.logger.Error("revoked a lease whose storage entry is damaged; its session is logged out when it expires, or by "+
+				"`vault delete` of this mount's sessions/<session_id>",
+				"session_id", ref.SessionID, "base_url", ref.BaseURL, "error", err)
+			return nil
+		case err != nil:
+			return err
+		case released == ledger.DetachedMissing:
+			b.noteMissing(ref)
+			return nil
+		case released == ledger.DetachedStored:
+			return nil
+		}
+		if ended, err := b.endUnleased(ctx, v, ref.SessionID, ledger.End{}); ended || err != nil {
+			return err
+		}
+		// Another lease came in between. The release of this one has to be stored then.
+	}
 }
 
-// endUnleased ends the session that the caller holds if no one leases it.
-func (b *Broker) endUnleased(ctx context.Context, l ledger.Ledger, h *handle) error {
-	if h.session == nil || h.leases.len() > 0 || h.session.State == ledger.StateLogoutPending {
-		return nil
-	}
-	session := h.session
-	err := b.endHeld(ctx, l, h, endingUnleased, b.tryLogout)
+// endUnleased ends a session that has no lease. ended is false if it has one.
+func (b *Broker) endUnleased(ctx context.Context, v ledger.View, id string, how ledger.End) (ended bool, err error) {
+	h, err := v.Hold(ctx, id)
 	if err != nil {
-		b.setStale(h)
-		b.owe(session, ledger.LeaseID{})
+		return false, err
 	}
-	return err
+	defer h.Release()
+	return b.endUnleasedHeld(ctx, v, h, how)
+}
+
+// endUnleasedHeld is endUnleased for a caller that holds the session.
+func (b *Broker) endUnleasedHeld(ctx context.Context, v ledger.View, h *ledger.Held, how ledger.End) (ended bool, err error) {
+	switch s := h.Session(); {
+	case s == nil:
+		return true, nil
+	case h.Leased():
+		return false, nil
+	case !s.PendingSince.IsZero() && !h.LoggedOut():
+		return true, h.Finish(ctx) // an earlier attempt failed, and maintenance retries
+	}
+	f, _, err := b.end(ctx, v, h, attempt{End: how})
+	return f != leased, err
 }
 
 // endUnusable records a session that no reader may get, without a lease, and ends it, so that its logout is pending
 // if it fails. began is a moment before the session was exchanged.
-func (b *Broker) endUnusable(ctx context.Context, l ledger.Ledger, s *ledger.Session, began *logoutMark) {
-	h, err := b.hold(ctx, l, s.ID())
+func (b *Broker) endUnusable(ctx context.Context, v ledger.View, s *ledger.Session, began *logoutMark) {
+	h, err := v.Hold(ctx, s.ID())
 	if err != nil {
-		b.owe(s, ledger.LeaseID{})
+		v.Owe(s.ID(), s)
 		return
 	}
-	defer b.letGo(h)
-	if _, err := b.recordHeld(ctx, l, h, s, began); err != nil {
+	defer h.Release()
+	if _, err := b.recordHeld(ctx, v, h, s, ledger.LeaseID{}, began); err != nil {
 		return // it was logged out, or that is owed
 	}
-	if err := b.endUnleased(ctx, l, h); err != nil {
-		b.logger.Error("failed to end a session that cannot be issued; will retry", "session_id", h.id, "error", err)
+	if _, err := b.endUnleasedHeld(ctx, v, h, ledger.End{Owed: true}); err != nil {
+		b.logger.Error("failed to end a session that cannot be issued; will retry", "session_id", s.ID(), "error", err)
 	}
 }
 
 // releaseUndelivered releases a lease that did not reach its reader.
-func (b *Broker) releaseUndelivered(ctx context.Context, l ledger.Ledger, lease *Lease) {
-	if err := b.release(ctx, l, lease.LeaseRef); err != nil {
-		b.owe(lease.session, lease.id)
+func (b *Broker) releaseUndelivered(ctx context.Context, v ledger.View, lease *Lease) {
+	if err := b.release(ctx, v, lease.LeaseRef); err != nil {
 		b.logger.Error("failed to release an undelivered lease; will retry", "session_id", lease.SessionID, "error", err)
 	}
 }

@@ -2,57 +2,89 @@ package session
 
 import (
 	"context"
+	"errors"
+	"sync"
 	"time"
+
+	"github.com/hashicorp/vault/sdk/helper/locksutil"
 
 	"vault-plugin-secrets-workfront/internal/ledger"
 )
 
-// share is what memory knows of the session that the readers of a role share. All of it can be found again through storage.
-// Broker.mu guards it.
+// share is the session that the readers of a role share: which one is issued, its replacement, and the check that it
+// lives. All of it can be found again through storage.
 type share struct {
-	name        string
-	current     *handle // of the session that is issued; nil if that is not known. It is kept in memory for it
-	fingerprint string  // of what current was started from
+	b    *Broker
+	name string
+
+	mu          sync.Mutex // see Broker.mu
+	current     string     // ID of the session that is issued; "" if that is not known. The ledger's memory keeps it
+	fingerprint string     // of what current was started from
 	refresh     *refresh
 	triedAt     time.Time // when the last refresh in the background began
 	checkedAt   time.Time // when the current session was last known to live
+	ended       bool      // Broker.shares holds it no more
 }
 
-// shareLocked returns the share of that name.
-func (b *Broker) shareLocked(name string) *share {
+// share returns the share of that name.
+func (b *Broker) share(name string) *share {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	s := b.shares[name]
 	if s == nil {
-		s = &share{name: name}
+		s = &share{b: b, name: name}
 		b.shares[name] = s
 	}
 	return s
 }
 
-// setCurrentLocked replaces the current session; nil for none.
-func (b *Broker) setCurrentLocked(s *share, h *handle, fingerprint string) {
-	old := s.current
-	if h != nil {
-		h.refs++
+// dropShare takes a share out of memory, and returns it; nil if there is none.
+func (b *Broker) dropShare(name string) *share {
+	b.mu.Lock()
+	s := b.shares[name]
+	delete(b.shares, name)
+	b.mu.Unlock()
+	if s != nil {
+		s.mu.Lock()
+		s.ended = true
+		s.mu.Unlock()
 	}
-	s.current, s.fingerprint = h, fingerprint
-	if old != nil {
-		b.unrefLocked(old)
-	}
+	return s
 }
 
-// forgetLocked drops what memory knows of a share, and returns the ID of its current session, or "".
-func (b *Broker) forgetLocked(name string) string {
-	s := b.shares[name]
-	if s == nil {
+// setCurrent replaces the current session, "" for none, and returns the ID of the one before.
+func (s *share) setCurrent(id, fingerprint string) (before string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.setCurrentLocked(id, fingerprint)
+}
+
+func (s *share) setCurrentLocked(id, fingerprint string) (before string) {
+	before = s.current
+	if id != "" {
+		s.b.ledger.Keep(id)
+	}
+	if before != "" {
+		s.b.ledger.Drop(before)
+	}
+	s.current, s.fingerprint = id, fingerprint
+	return before
+}
+
+func (s *share) currentID() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.current
+}
+
+// currentFor returns the current session if it was started from what the fingerprint stands for, else "".
+func (s *share) currentFor(fingerprint string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fingerprint != fingerprint {
 		return ""
 	}
-	delete(b.shares, name)
-	if s.current == nil {
-		return ""
-	}
-	id := s.current.id
-	b.setCurrentLocked(s, nil, "")
-	return id
+	return s.current
 }
 
 // condition says what may be done with a shared session.
@@ -74,21 +106,20 @@ func conditionOf(s *ledger.Session, now time.Time) condition {
 	return fresh
 }
 
-// issuable tells whether a session may be issued.
+// issuable reports whether a session may be issued.
 func (b *Broker) issuable(s *ledger.Session) bool { return conditionOf(s, b.now()) != invalid }
 
-// issueShared returns a lease on the current session of the role's share. Only if memory knows none that is good, the reader
-// waits for a refresh.
-func (b *Broker) issueShared(ctx context.Context, l ledger.Ledger, src Source) (*Lease, error) {
+// issue returns a lease on the current session. Only if storage knows none that is good, the reader waits for a refresh.
+func (s *share) issue(ctx context.Context, v ledger.View, src Source) (*Lease, error) {
 	fingerprint := src.fingerprint()
 	p := &patience{ctx: ctx, lasts: src.RequestTimeout}
 	defer p.end()
 	for {
-		lease, err := b.attachCurrent(ctx, p, l, src, fingerprint)
+		lease, err := s.attach(ctx, p, v, src, fingerprint)
 		if lease != nil || err != nil {
 			return lease, err
 		}
-		if err := b.awaitRefresh(ctx, p.begin(), l, src, fingerprint); err != nil {
+		if s, err = s.awaitRefresh(ctx, p.begin(), v, src, fingerprint); err != nil {
 			return nil, err
 		}
 	}
@@ -116,66 +147,124 @@ func (p *patience) end() {
 	}
 }
 
-// attachCurrent adds a lease to the current session, if memory knows one that is good. It never waits for Workfront: where
-// storage failed, or a revocation has the session to itself, it reads the session anew.
-func (b *Broker) attachCurrent(
-	ctx context.Context, p *patience, l ledger.Ledger, src Source, fingerprint string,
+// attach adds a lease to the current session, if that is good. It returns none if there is none, or if the session is
+// being ended. It never waits for Workfront.
+func (s *share) attach(
+	ctx context.Context, p *patience, v ledger.View, src Source, fingerprint string,
 ) (*Lease, error) {
-	b.mu.Lock()
-	s := b.shareLocked(shareName(src.Role))
-	known := s.current != nil && s.fingerprint == fingerprint
-	var id string
-	if known {
-		id = s.current.id
-	}
-	b.mu.Unlock()
-	if !known {
-		return nil, nil
-	}
-	lease := ledger.NewLeaseID()
+	b := s.b
 	// Whether the lease was stored must be known, so the call is not cut off with its reader.
 	outliving := context.WithoutCancel(ctx)
-	session, err := b.attach(outliving, l, id, lease, b.issuable)
-	if session == nil && err == nil {
-		session, err = b.attachInTurn(outliving, p, l, id, lease)
+	for read := false; ; read = true {
+		id := s.currentFor(fingerprint)
+		if id == "" {
+			return nil, nil
+		}
+		session, lease, err := v.Attach(outliving, id, b.issuable)
+		if session == nil {
+			if read {
+				return nil, nil
+			}
+			// Memory may be behind storage: a write failed, or another node wrote.
+			switch live, err := v.Reread(p.begin(), id); {
+			case ledger.IsUnreadable(err):
+				return nil, nil // a new one is started
+			case err != nil && ctx.Err() == nil && p.begin().Err() != nil:
+				return nil, notSent(ctx)
+			case err != nil || !live:
+				return nil, err
+			}
+			continue
+		}
+		issued := newLease(lease, session, session.ExpiresAt)
+		now := b.now()
+		issued.Left = session.Left(now)
+		moved := errors.Is(err, ledger.ErrMoved) || conditionOf(session, now) == invalid // storage may have taken its time
+		if moved {
+			err = nil
+		}
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil || moved {
+			b.releaseUndelivered(outliving, v, issued)
+			if err != nil || read {
+				return nil, err
+			}
+			continue
+		}
+		s.scheduleBackground(outliving, v, src, fingerprint, session)
+		return issued, nil
 	}
-	if session == nil {
-		return nil, err
-	}
-	issued := newLease(lease, session, session.ExpiresAt)
-	if err == nil {
-		err = ctx.Err()
-	}
-	now := b.now()
-	issued.Left = session.Left(now)
-	if err != nil || conditionOf(session, now) == invalid { // storage may have taken its time
-		b.releaseUndelivered(outliving, l, issued)
-		return nil, err
-	}
-	b.scheduleBackground(outliving, l, src, fingerprint, session)
-	return issued, nil
 }
 
 // scheduleBackground begins what is due for the current session, and what no reader waits for.
-func (b *Broker) scheduleBackground(
-	ctx context.Context, l ledger.Ledger, src Source, fingerprint string, session *ledger.Session,
+func (s *share) scheduleBackground(
+	ctx context.Context, v ledger.View, src Source, fingerprint string, session *ledger.Session,
 ) {
-	now := b.now()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	s := b.shares[shareName(src.Role)]
-	if s == nil || s.current == nil || s.current.id != session.ID() {
+	b, now := s.b, s.b.now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.current != session.ID() {
 		return // it was replaced, or the role deleted, a moment ago
 	}
 	if conditionOf(session, now) != fresh && s.refresh == nil && now.Sub(s.triedAt) >= refreshEvery {
-		s.triedAt = now                                                     // whatever comes of it
-		_ = b.startRefreshLocked(ctx, l, src, fingerprint, s, inBackground) // the next reader tries again
+		s.triedAt = now                                                 // whatever comes of it
+		_ = s.startRefreshLocked(ctx, v, src, fingerprint, forNoReader) // the next reader tries again
 	}
-	if now.Sub(s.checkedAt) >= checkEvery && !b.young.has(session) && b.beginLocked() == nil {
+	if now.Sub(s.checkedAt) >= checkEvery && !b.young.has(session) && b.begin() == nil {
 		s.checkedAt = now
 		go func() {
 			defer b.inFlight.Done()
-			b.checkAlive(ctx, l, src, fingerprint, session)
+			s.check(ctx, v, src, fingerprint, session)
 		}()
 	}
+}
+
+// lockHint makes a hint and what memory issues agree: it is held while a refresh writes both, and while the end of a
+// share takes both back. No reader waits for it but through a refresh, and each call to storage under it ends. It
+// returns what releases it.
+func (s *share) lockHint() (release func()) { return s.b.lockHint(s.name) }
+
+func (b *Broker) lockHint(share string) (release func()) {
+	lock := locksutil.LockForKey(b.hints, share)
+	lock.Lock()
+	return lock.Unlock
+}
+
+// hint returns what storage names as the current session of a share. It is only a hint: one that cannot be read is
+// dropped.
+func (b *Broker) hint(ctx context.Context, v ledger.View, name string) (ledger.Shared, error) {
+	hint, err := v.Shared(ctx, name)
+	if ledger.IsUnreadable(err) {
+		b.logger.Warn("dropping an unreadable hint at a shared session", "error", err)
+		return ledger.Shared{}, v.DeleteShared(ctx, name)
+	}
+	return hint, err
+}
+
+// publish makes a session current, in storage and in memory, unless its share was ended in the meantime.
+func (s *share) publish(ctx context.Context, v ledger.View, r *refresh, id string) (current bool, err error) {
+	defer s.lockHint()()
+	if !s.wants(r) {
+		return false, nil
+	}
+	if err := v.SetShared(ctx, s.name, ledger.Shared{SessionID: id, Fingerprint: r.fingerprint}); err != nil {
+		return false, err
+	}
+	return s.makeCurrent(r, id, s.b.now()), nil
+}
+
+// makeCurrent issues a session from now on, unless its share was ended in the meantime.
+func (s *share) makeCurrent(r *refresh, id string, checkedAt time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.wantsLocked(r) {
+		return false
+	}
+	if s.current != id || checkedAt.After(s.checkedAt) {
+		s.checkedAt = checkedAt
+	}
+	s.setCurrentLocked(id, r.fingerprint)
+	return true
 }

@@ -66,7 +66,7 @@ func (f *fixture) wantAccounted() {
 // wantOnlyCurrent checks that the ledger holds nothing but the hint at what was shared last.
 func (f *fixture) wantOnlyCurrent() {
 	f.t.Helper()
-	if err := f.storage.Delete(f.t.Context(), "current/roles/r"); err != nil {
+	if err := f.storage.Delete(f.t.Context(), "shared/roles/r"); err != nil {
 		f.t.Fatal(err)
 	}
 	f.wantEmptyLedger()
@@ -433,7 +433,7 @@ func TestInvalidateDropsWhatMemoryHolds(t *testing.T) {
 	}
 	f.broker.Invalidate("session/" + first.SessionID)
 	f.broker.Invalidate("lease/" + first.SessionID + "/" + first.ID)
-	f.broker.Invalidate("current/roles/" + f.source.Role)
+	f.broker.Invalidate("shared/roles/" + f.source.Role)
 	next := f.issue()
 	if next.SessionID == first.SessionID {
 		t.Error("a session that another node ended was issued")

@@ -27,27 +27,27 @@ func (b *Broker) Close(ctx context.Context, storage logical.Storage, tainted boo
 	defer cancel()
 	b.drain(all)
 	defer b.clients.Close()
-	l := ledger.New(storage)
+	v := b.ledger.In(storage)
 	if tainted {
-		b.closeTainted(ctx, all, l)
+		b.closeTainted(ctx, all, v)
 		return
 	}
 	limited, cancel := context.WithTimeout(all, closeLogout)
 	defer cancel()
-	b.noteClosing(b.maintain(limited, limited, l))
-	if owing := b.owing(); len(owing) > 0 {
+	b.noteClosing(b.maintain(limited, limited, v))
+	if n := len(b.ledger.Unstored()); n > 0 {
 		b.logger.Warn("unloading with sessions that could be neither stored nor logged out; they stay alive until they expire",
-			"sessions", len(owing))
+			"sessions", n)
 	}
 }
 
-func (b *Broker) closeTainted(ctx, limited context.Context, l ledger.Ledger) {
-	if err := l.ProveWritable(limited); err != nil && ledger.IsReadOnly(err) {
+func (b *Broker) closeTainted(ctx, limited context.Context, v ledger.View) {
+	if err := v.ProveWritable(limited); err != nil && ledger.IsReadOnly(err) {
 		return // a standby unloads the mount, too: the active node does the rest
 	}
 	b.outages.retryNow() // it is the last try
-	b.noteClosing(b.logoutAll(limited, l))
-	b.logRemaining(ctx, l)
+	b.noteClosing(b.logoutAll(limited, v))
+	b.logRemaining(ctx, v)
 }
 
 func (b *Broker) noteClosing(err error) {
@@ -80,30 +80,27 @@ func (b *Broker) drain(ctx context.Context) {
 }
 
 // logoutAll logs out every session, regardless of its leases, several at a time.
-func (b *Broker) logoutAll(ctx context.Context, l ledger.Ledger) error {
-	ids, err := l.IDs(ctx)
+func (b *Broker) logoutAll(ctx context.Context, v ledger.View) error {
+	ids, err := v.IDs(ctx)
 	if err != nil {
 		return err
 	}
-	return errors.Join(b.settleAll(ctx, ctx, l, b.unsettled()), b.each(ctx, ctx, l, ids, func(ctx context.Context, h *handle) error {
-		if h.session == nil {
-			return nil
-		}
-		_, _, err := b.end(ctx, l, h, h.session, attempt{how: endingRegardless, logout: b.tryLogout, owed: true})
+	return errors.Join(b.finishAll(ctx, ctx, v, v.Unfinished()), b.each(ctx, ctx, v, ids, func(ctx context.Context, h *ledger.Held) error {
+		_, _, err := b.end(ctx, v, h, attempt{End: ledger.End{Regardless: true, Owed: true}, owed: true})
 		return err
 	}))
 }
 
 // logRemaining says how many sessions a tainted mount leaves behind, and when the last of them expires. It reads none of
 // them, because there can be thousands: the time is that of the last bucket of the index.
-func (b *Broker) logRemaining(ctx context.Context, l ledger.Ledger) {
+func (b *Broker) logRemaining(ctx context.Context, v ledger.View) {
 	const reasons = "it is being disabled or moved, or its namespace is being sealed"
 	ctx, cancel := context.WithTimeout(ctx, closeList)
 	defer cancel()
-	ids, err := l.IDs(ctx)
+	ids, err := v.IDs(ctx)
 	var until time.Time
 	if err == nil {
-		until, err = l.LatestExpiry(ctx)
+		until, err = v.LatestExpiry(ctx)
 	}
 	if err != nil {
 		b.logger.Warn("mount unloaded while tainted, and it is unknown whether all of its sessions were logged out",
@@ -114,9 +111,9 @@ func (b *Broker) logRemaining(ctx context.Context, l ledger.Ledger) {
 	for _, id := range ids {
 		remaining[id] = true
 	}
-	for id, s := range b.owing() {
-		remaining[id] = true
-		if s != nil && s.ExpiresAt.After(until) {
+	for _, s := range b.ledger.Unstored() {
+		remaining[s.ID()] = true
+		if s.ExpiresAt.After(until) {
 			until = s.ExpiresAt
 		}
 	}

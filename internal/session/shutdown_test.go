@@ -185,7 +185,7 @@ func TestCloseIsBriefHoweverMuchIsPending(t *testing.T) {
 	log := f.logged()
 	const pending = 1000
 	for i := range pending {
-		f.storage.Set(t, fmt.Sprintf("parked/%d", i), "{}")
+		f.storage.Set(t, fmt.Sprintf("pending/%d", i), "{}")
 		f.storage.Set(t, fmt.Sprintf("session/%d", i), "{}")
 	}
 	stuck := storagetest.Over(f.storage, storagetest.Rule{

@@ -369,7 +369,7 @@ func (s *stress) wantConsistent() {
 // isCurrent tells whether storage names a session as one that is shared.
 func (s *stress) isCurrent(id string) bool {
 	for i := range stressShares {
-		entry, err := s.storage.Get(s.t.Context(), "current/roles/"+role(i))
+		entry, err := s.storage.Get(s.t.Context(), "shared/roles/"+role(i))
 		if err == nil && entry != nil && strings.Contains(string(entry.Value), id) {
 			return true
 		}

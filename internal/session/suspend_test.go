@@ -63,7 +63,7 @@ func TestSuspendedMachine(t *testing.T) {
 		lease := f.issue()
 		f.server.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointLogout, Status: 500})
 		f.release(lease)
-		f.wantState(lease, ledger.StateLogoutPending)
+		f.wantState(lease, ledger.StateEnding)
 		f.clock.Suspend(25 * time.Hour)
 		for range 2 { // expiry needs two runs
 			f.clock.Advance(time.Minute)

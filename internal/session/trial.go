@@ -124,51 +124,44 @@ func (t *Trial) client() (*workfront.Client, error) {
 // alone and inUse is true. If Workfront does not confirm the logout, that is stored as pending, so that nothing is left
 // behind, and the error says why.
 func (t *Trial) End(ctx context.Context, storage logical.Storage) (inUse bool, err error) {
-	b, l, s := t.broker, ledger.New(storage), t.session
+	b, v, s := t.broker, t.broker.ledger.In(storage), t.session
 	defer b.inFlight.Done()
 	defer t.ended()
-	h, err := b.hold(ctx, l, s.ID())
+	h, err := v.Hold(ctx, s.ID())
 	if err != nil {
-		b.owe(s, ledger.LeaseID{})
+		v.Owe(s.ID(), s)
 		return false, err
 	}
-	defer b.letGo(h)
-	switch {
-	case h.session == nil:
-	case h.session.State == ledger.StateActive:
+	defer h.Release()
+	switch known := h.Session(); {
+	case known == nil:
+		h.Adopt(s)
+	case h.Ending():
+	case known.State == ledger.StateActive:
 		return true, nil
-	case h.session.State == ledger.StateGone && h.leases.len() > 0:
-		return true, b.activate(ctx, l, h) // Workfront has returned it again
-	default:
-		s = h.session
+	case h.Leased():
+		return true, h.Record(ctx, known) // it was gone, and Workfront has returned it again
 	}
-	_, cause, err := b.end(ctx, l, h, s, attempt{how: endingUnleased, logout: t.logout, owed: true})
-	if err != nil {
-		b.owe(t.session, ledger.LeaseID{})
-		return false, err
-	}
-	return false, cause
+	_, cause, err := b.end(ctx, v, h, attempt{End: ledger.End{Owed: true}, owed: true, force: true, client: t.tester.client})
+	return false, errors.Join(err, cause)
 }
 
-// LogoutAgain logs out once more what End has logged out, to see what Workfront answers. Nothing is sent, and sent is false,
-// if the ledger holds the session by now, because Workfront has returned it again.
+// LogoutAgain logs out once more what End has logged out, to see what Workfront answers. Nothing is sent, and sent is
+// false, if the ledger holds the session by now, because Workfront has returned it again.
 func (t *Trial) LogoutAgain(ctx context.Context, storage logical.Storage) (sent bool, err error) {
-	b, l := t.broker, ledger.New(storage)
+	b, v := t.broker, t.broker.ledger.In(storage)
 	if err := b.begin(); err != nil {
 		return false, err
 	}
 	defer b.inFlight.Done()
-	h, err := b.hold(ctx, l, t.session.ID())
+	h, err := v.Hold(ctx, t.session.ID())
 	if err != nil {
 		return false, err
 	}
-	defer b.letGo(h)
-	if h.session != nil {
+	defer h.Release()
+	if h.Session() != nil {
 		return false, nil
 	}
-	return true, b.logoutWith(ctx, l, t.session, t.tester.client, false) // its answer is what the caller asks for
-}
-
-func (t *Trial) logout(ctx context.Context, l ledger.Ledger, s *ledger.Session) error {
-	return t.broker.logoutWith(ctx, l, s, t.tester.client, t.broker.young.has(s))
+	// What Workfront says of it is what the caller asks for.
+	return true, b.logoutWith(ctx, v, t.session, attempt{client: t.tester.client, certain: true})
 }

@@ -4,12 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/pem"
-	"errors"
 	"slices"
 	"strings"
 	"sync"
-
-	"github.com/hashicorp/vault/sdk/logical"
 
 	"vault-plugin-secrets-workfront/internal/ledger"
 	"vault-plugin-secrets-workfront/internal/workfront"
@@ -29,10 +26,10 @@ type Trust struct {
 // configured one, "" if the configuration does not name that host. The error is a failure of storage; the session must
 // not be sent then, because the certificates that it pins may have been removed from the configuration.
 func (b *Broker) logoutEndpoint(
-	ctx context.Context, storage logical.Storage, s *ledger.Session,
+	ctx context.Context, v ledger.View, s *ledger.Session,
 ) (endpoint workfront.Endpoint, apiVersion string, err error) {
 	endpoint = workfront.Endpoint{BaseURL: s.Endpoint.BaseURL}
-	t, err := b.trust(ctx, storage)
+	t, err := b.trust(ctx, v.Storage())
 	if err != nil {
 		return endpoint, "", err
 	}
@@ -47,7 +44,7 @@ func (b *Broker) logoutEndpoint(
 		endpoint.CACert = t.CACert
 		return endpoint, t.APIVersion, nil
 	}
-	pinned, err := b.pinned(ctx, ledger.New(storage), s)
+	pinned, err := b.pinned(ctx, v, s)
 	switch {
 	case err != nil:
 		return endpoint, "", err
@@ -61,16 +58,16 @@ func (b *Broker) logoutEndpoint(
 
 // pinned returns the CA certificates that a session pins. Where they are missing or damaged, that is none, so only the
 // system's roots count. The error is a failure of storage.
-func (b *Broker) pinned(ctx context.Context, l ledger.Ledger, s *ledger.Session) (caCert string, err error) {
+func (b *Broker) pinned(ctx context.Context, v ledger.View, s *ledger.Session) (caCert string, err error) {
 	if s.Trust == "" {
 		return s.Endpoint.CACert, nil
 	}
 	if caCert, ok := b.trusts.get(s.Trust); ok {
 		return caCert, nil
 	}
-	caCert, err = l.Trust(ctx, s.Trust)
+	caCert, err = v.Trust(ctx, s.Trust)
 	switch {
-	case isUnreadable(err), err == nil && caCert == "":
+	case ledger.IsUnreadable(err), err == nil && caCert == "":
 		b.logger.Warn("the CA certificates that a session pins are missing or damaged; trusting the system's only",
 			"session_id", s.ID(), "base_url", s.Endpoint.BaseURL, "error", err)
 		return "", nil
@@ -109,17 +106,17 @@ func certificates(caCert string) [][]byte {
 }
 
 // keepTrust sees that storage holds CA certificates before a session names them, and returns their ID.
-func (b *Broker) keepTrust(ctx context.Context, l ledger.Ledger, caCert string) (id string, err error) {
+func (b *Broker) keepTrust(ctx context.Context, v ledger.View, caCert string) (id string, err error) {
 	id = ledger.TrustID(caCert)
 	if _, stored := b.trusts.get(id); stored || id == "" {
 		return id, nil
 	}
-	kept, err := l.Trust(ctx, id)
-	if damaged := (*ledger.DamagedError)(nil); err != nil && !errors.As(err, &damaged) {
+	kept, err := v.Trust(ctx, id)
+	if err != nil && !ledger.IsDamaged(err) {
 		return "", err
 	}
 	if kept == "" {
-		if err := l.SetTrust(ctx, caCert); err != nil {
+		if err := v.SetTrust(ctx, caCert); err != nil {
 			return "", err
 		}
 	}

@@ -114,7 +114,7 @@ func anotherHost(c *session.Trust) { c.BaseURL = "https://elsewhere.my.workfront
 // pin changes what a session in storage pins.
 func (f *fixture) pin(id, caCert string) {
 	f.t.Helper()
-	if err := ledger.New(f.storage).SetTrust(f.t.Context(), caCert); err != nil {
+	if err := ledger.New().In(f.storage).SetTrust(f.t.Context(), caCert); err != nil {
 		f.t.Fatal(err)
 	}
 	f.edit("session/"+id, func(s map[string]any) { s["trust"] = ledger.TrustID(caCert) })
@@ -147,7 +147,7 @@ func TestTrustOfTheConfigurationIsUnknown(t *testing.T) {
 	lease = f.issue()
 	f.release(lease)
 	f.wantAlive(lease, true)
-	f.wantState(lease, ledger.StateLogoutPending)
+	f.wantState(lease, ledger.StateEnding)
 	f.configure(nil, nil)
 	f.maintain()
 	f.wantAlive(lease, false)
@@ -177,7 +177,7 @@ func TestTrustThatIsMissing(t *testing.T) {
 			f.broker = f.newBroker()
 			f.release(lease)
 			f.wantAlive(lease, true)
-			f.wantState(lease, ledger.StateLogoutPending)
+			f.wantState(lease, ledger.StateEnding)
 			f.storage.Set(t, key, kept)
 			f.clock.Advance(time.Minute)
 			f.maintain()
@@ -192,7 +192,7 @@ func TestTrustThatIsMissing(t *testing.T) {
 		f.storage.Script(storagetest.Rule{On: storagetest.Get, Prefix: "trust/", Then: storagetest.Fail(storagetest.ErrBroken)})
 		f.release(lease)
 		f.storage.Script()
-		f.wantState(lease, ledger.StateLogoutPending)
+		f.wantState(lease, ledger.StateEnding)
 		f.maintain()
 		f.wantAlive(lease, false)
 	})

@@ -12,7 +12,7 @@ import (
 
 const (
 	damagedEntry = "no json"
-	newerEntry   = `{"version": 3, "sessions": ["of another form"]}`
+	newerEntry   = `{"version": 4, "sessions": ["of another form"]}`
 )
 
 // A hint that cannot be read costs a session that is started anew, and nothing else.
@@ -21,13 +21,13 @@ func TestUnreadableHintIsDropped(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := newSharedFixture(t)
 			log := f.logged()
-			f.storage.Set(t, "current/roles/r", entry)
+			f.storage.Set(t, "shared/roles/r", entry)
 			lease := f.issue()
 			f.wantAlive(lease, true)
 			if line := lineWith(log, "unreadable hint"); !strings.Contains(line, "[WARN]") {
 				t.Errorf("the log says %q", line)
 			}
-			f.storage.Set(t, "current/roles/r", entry)
+			f.storage.Set(t, "shared/roles/r", entry)
 			f.release(lease)
 			if err := f.broker.Unshare(t.Context(), f.storage, "r"); err != nil {
 				t.Errorf("end of sharing: %v", err)
@@ -78,13 +78,13 @@ func TestUnreadableSession(t *testing.T) {
 			log := f.logged()
 			leases := []*session.Lease{f.issue(), f.issue()}
 			f.storage.Set(t, "session/"+leases[0].SessionID, entry)
-			f.storage.Set(t, "parked/"+leases[0].SessionID, "{}")
+			f.storage.Set(t, "pending/"+leases[0].SessionID, "{}")
 			f.broker.Invalidate("session/" + leases[0].SessionID)
 			unreadable, err := f.broker.Terminate(t.Context(), f.storage, leases[0].SessionID)
 			if !unreadable || err != nil {
 				t.Errorf("got unreadable %t, %v; want true", unreadable, err)
 			}
-			if line := lineWith(log, "nobody can log that session out"); !strings.Contains(line, "[WARN]") {
+			if line := lineWith(log, "can no longer be logged out"); !strings.Contains(line, "[WARN]") {
 				t.Errorf("the log says %q", line)
 			}
 			for _, lease := range leases {
@@ -123,7 +123,7 @@ func TestUnreadableSession(t *testing.T) {
 			t.Errorf("damaged: got %v", err)
 		}
 		var newer *ledger.NewerError
-		if _, err := f.broker.Session(t.Context(), f.storage, "b"); !errors.As(err, &newer) || newer.Version != 3 {
+		if _, err := f.broker.Session(t.Context(), f.storage, "b"); !errors.As(err, &newer) || newer.Version != 4 {
 			t.Errorf("newer: got %v", err)
 		}
 	})

@@ -3,6 +3,8 @@ package session
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/vault/sdk/logical"
@@ -18,14 +20,14 @@ const unshareWait = 2 * time.Second
 // it ends with its last lease. role is empty for the mount's defaults. It returns when that is done or after two seconds, and
 // then goes on in the background. The error is a failure of storage.
 func (b *Broker) Unshare(ctx context.Context, storage logical.Storage, role string) error {
-	return b.unshareBriefly(ctx, ledger.New(storage), []string{shareName(role)})
+	return b.unshareBriefly(ctx, b.ledger.In(storage), []string{shareName(role)})
 }
 
 // UnshareExcept is Unshare for all roles that have a shared session, and for the mount's defaults, except those of which
 // shared says that they go on sharing.
 func (b *Broker) UnshareExcept(ctx context.Context, storage logical.Storage, shared func(role string) bool) error {
-	l := ledger.New(storage)
-	names, err := l.Shares(ctx)
+	v := b.ledger.In(storage)
+	names, err := v.Shares(ctx)
 	if err != nil {
 		return err
 	}
@@ -35,10 +37,10 @@ func (b *Broker) UnshareExcept(ctx context.Context, storage logical.Storage, sha
 			ended = append(ended, name)
 		}
 	}
-	return b.unshareBriefly(ctx, l, ended)
+	return b.unshareBriefly(ctx, v, ended)
 }
 
-func (b *Broker) unshareBriefly(ctx context.Context, l ledger.Ledger, names []string) error {
+func (b *Broker) unshareBriefly(ctx context.Context, v ledger.View, names []string) error {
 	if len(names) == 0 {
 		return nil
 	}
@@ -49,7 +51,7 @@ func (b *Broker) unshareBriefly(ctx context.Context, l ledger.Ledger, names []st
 	done := make(chan error, 1)
 	go func() {
 		defer b.inFlight.Done()
-		err := b.unshareAll(outliving, l, names)
+		err := b.unshareAll(outliving, v, names)
 		if err != nil {
 			b.logger.Warn("failed to end sessions that are not shared any more; they stay alive until they expire", "error", err)
 		}
@@ -66,13 +68,13 @@ func (b *Broker) unshareBriefly(ctx context.Context, l ledger.Ledger, names []st
 }
 
 // unshareAll ends shares, several at a time.
-func (b *Broker) unshareAll(ctx context.Context, l ledger.Ledger, names []string) error {
+func (b *Broker) unshareAll(ctx context.Context, v ledger.View, names []string) error {
 	var group errgroup.Group
 	group.SetLimit(parallelEnds)
 	errs := make([]error, len(names))
 	for i, name := range names {
 		group.Go(func() error {
-			errs[i] = b.unshare(ctx, l, name)
+			errs[i] = b.unshare(ctx, v, name)
 			return nil
 		})
 	}
@@ -80,14 +82,14 @@ func (b *Broker) unshareAll(ctx context.Context, l ledger.Ledger, names []string
 	return errors.Join(errs...)
 }
 
-func (b *Broker) unshare(ctx context.Context, l ledger.Ledger, name string) error {
-	named, issued, err := b.forget(ctx, l, name)
+func (b *Broker) unshare(ctx context.Context, v ledger.View, name string) error {
+	named, issued, err := b.forget(ctx, v, name)
 	if err != nil {
 		return err
 	}
 	var errs []error
 	for _, id := range others("", named, issued) {
-		errs = append(errs, b.endReplaced(ctx, l, id))
+		errs = append(errs, b.endReplaced(ctx, v, id))
 	}
 	// The hint goes last: without it, nobody would find the session again if this fails or is cut off. A reader who still
 	// goes by the old settings may have it name another one by now.
@@ -95,9 +97,69 @@ func (b *Broker) unshare(ctx context.Context, l ledger.Ledger, name string) erro
 		return err
 	}
 	defer b.lockHint(name)()
-	now, err := b.hint(ctx, l, name)
+	now, err := b.hint(ctx, v, name)
 	if err != nil || now.SessionID == "" || now.SessionID != named {
 		return err
 	}
-	return l.DeleteShared(ctx, name)
+	return v.DeleteShared(ctx, name)
+}
+
+// forget drops the share from memory. It returns the session IDs that storage and memory named.
+func (b *Broker) forget(ctx context.Context, v ledger.View, name string) (named, issued string, err error) {
+	defer b.lockHint(name)()
+	hint, err := b.hint(ctx, v, name)
+	if err != nil {
+		return "", "", err
+	}
+	if s := b.dropShare(name); s != nil {
+		issued = s.setCurrent("", "")
+	}
+	return hint.SessionID, issued, nil
+}
+
+// idleShares returns the shares that neither issue a session nor are looking for one: theirs has ended, or a reader came
+// with the settings of a role that was deleted.
+func (b *Broker) idleShares() []*share {
+	b.mu.Lock()
+	shares := slices.Collect(maps.Values(b.shares))
+	b.mu.Unlock()
+	return slices.DeleteFunc(shares, func(s *share) bool { return !s.idle() })
+}
+
+func (s *share) idle() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.refresh != nil {
+		return false
+	}
+	if s.current == "" {
+		return true
+	}
+	known, read := s.b.ledger.Peek(s.current) // not by its expiry: a clock can be wrong
+	return read && known == nil
+}
+
+// dropIdle drops an idle share from memory, and the hint that names its session from storage.
+func (s *share) dropIdle(ctx context.Context, v ledger.View) error {
+	b := s.b
+	defer s.lockHint()()
+	hint, err := b.hint(ctx, v, s.name)
+	if err != nil || !s.idle() {
+		return err
+	}
+	if hint.SessionID != "" && hint.SessionID == s.currentID() {
+		if err := v.DeleteShared(ctx, s.name); err != nil {
+			return err
+		}
+	}
+	b.mu.Lock()
+	if b.shares[s.name] == s {
+		delete(b.shares, s.name)
+	}
+	b.mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended = true
+	s.setCurrentLocked("", "")
+	return nil
 }

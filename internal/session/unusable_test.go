@@ -30,7 +30,7 @@ func TestUnusableSession(t *testing.T) {
 				if f.server.Stats().Logouts == 0 {
 					t.Error("got no logout, want one")
 				}
-				sessions, err := ledger.New(f.storage).IDs(t.Context())
+				sessions, err := ledger.New().In(f.storage).IDs(t.Context())
 				if err != nil {
 					t.Fatal(err)
 				}

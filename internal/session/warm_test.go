@@ -69,6 +69,7 @@ func TestWarmReadersDoNotWaitForWorkfront(t *testing.T) {
 	t.Run("being repeated", func(t *testing.T) {
 		f, leases := inAnOutage(t, 4)
 		f.cutOff(leases[1])
+		f.broker.Invalidate("session/" + leases[0].SessionID) // else the session need not be read
 		reading, resume := make(chan struct{}), make(chan struct{})
 		f.storage.Script(storagetest.Rule{
 			On: storagetest.Get, Prefix: "session/", Times: 1,
@@ -131,7 +132,10 @@ func TestReaderDoesNotWaitForALogoutThatBegins(t *testing.T) {
 	})
 	resume := f.server.Inject(workfronttest.Fault{Endpoint: workfronttest.EndpointLogout, Hang: workfronttest.HangBeforeAnswer, Times: 1})
 	released, issued := make(chan error), make(chan *session.Lease)
-	go func() { released <- f.broker.Release(t.Context(), f.storage, first.LeaseRef) }()
+	go func() {
+		_, err := f.broker.Terminate(t.Context(), f.storage, first.SessionID)
+		released <- err
+	}()
 	<-reading
 	waiting := f.broker.References(first.SessionID)
 	go func() {

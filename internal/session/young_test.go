@@ -73,7 +73,7 @@ func TestLogoutOfASessionThatIsNotKnownYet(t *testing.T) {
 		f.unknownToLogout(2)
 		f.release(lease)
 		f.wantAlive(lease, true)
-		f.wantState(lease, ledger.StateLogoutPending)
+		f.wantState(lease, ledger.StateEnding)
 		if *events != 0 || strings.Contains(log.String(), "[WARN]") {
 			t.Errorf("%d events, and a log of %s; want none, and no warning", *events, log)
 		}
@@ -95,7 +95,7 @@ func TestLogoutOfASessionThatIsNotKnownYet(t *testing.T) {
 		f.broker = f.newBroker()
 		f.unknownToLogout(2)
 		f.release(lease)
-		f.wantState(lease, ledger.StateLogoutPending)
+		f.wantState(lease, ledger.StateEnding)
 	})
 	t.Run("the clock was set back", func(t *testing.T) {
 		t.Parallel()
@@ -105,7 +105,7 @@ func TestLogoutOfASessionThatIsNotKnownYet(t *testing.T) {
 		f.broker = f.newBroker()
 		f.unknownToLogout(2)
 		f.release(lease)
-		f.wantState(lease, ledger.StateLogoutPending)
+		f.wantState(lease, ledger.StateEnding)
 	})
 	t.Run("it was returned again", func(t *testing.T) {
 		t.Parallel()
@@ -117,7 +117,7 @@ func TestLogoutOfASessionThatIsNotKnownYet(t *testing.T) {
 		f.release(first)
 		f.unknownToLogout(2)
 		f.release(second)
-		f.wantState(second, ledger.StateLogoutPending)
+		f.wantState(second, ledger.StateEnding)
 	})
 	t.Run("the end of a trial", func(t *testing.T) {
 		t.Parallel()
