@@ -306,7 +306,12 @@ func tokenErrors() []errorRow {
 			after(func(m *mount, _ *standIn) { m.backend.Cleanup(m.t.Context()) }, token),
 			"A reload or step-down: try again.",
 		},
-		{outOfTimeRequest, "Raise Vault's `max_request_duration` above `request_timeout`."},
+		{outOfTimeRequest("config"), "Raise Vault's `max_request_duration` above `request_timeout`."},
+		{
+			outOfTimeRequest("sessions/" + strings.Repeat("0", 32)),
+			"Try again. A call to Vault's storage may take five seconds: check its backend. The same for " +
+				"`write`, `delete` and `list`, and for another call that works on the session.",
+		},
 	}
 }
 
@@ -350,12 +355,15 @@ func readsAfterRetryAfter(m *mount, w *standIn) (*logical.Response, error) {
 	return m.request(opRead, "token", nil)
 }
 
-func outOfTimeRequest(m *mount, _ *standIn) (*logical.Response, error) {
-	ctx, cancel := context.WithDeadline(m.t.Context(), time.Now())
-	defer cancel()
-	return m.backend.HandleRequest(ctx, &logical.Request{
-		Operation: opRead, Path: "config", Storage: outOfTime(m), MountPoint: testMount,
-	})
+// outOfTimeRequest reads a path when the time of the request is over.
+func outOfTimeRequest(path string) errorRequest {
+	return func(m *mount, _ *standIn) (*logical.Response, error) {
+		ctx, cancel := context.WithDeadline(m.t.Context(), time.Now())
+		defer cancel()
+		return m.backend.HandleRequest(ctx, &logical.Request{
+			Operation: opRead, Path: path, Storage: outOfTime(m), MountPoint: testMount,
+		})
+	}
 }
 
 func workfrontErrors() []errorRow {

@@ -192,6 +192,9 @@ const (
 // errorsWithReason are the error texts that have none, by the reason.
 var errorsWithReason = map[string][]string{
 	inside: {
+		"the session was changed while a lease on it was stored; try again",
+		"the session is being ended",
+		"malformed lease ID",
 		"the settings were changed while they were being verified",
 		"not found",
 		"holds no certificate",
@@ -202,6 +205,9 @@ var errorsWithReason = map[string][]string{
 		"a logout failed there a moment ago",
 	},
 	partOfOne: {
+		"left is not a set of the leases that its name allows",
+		"its version is that of a development build",
+		"its certificates are not those that its name stands for",
 		"has a scheme other than http, https, socks5 and socks5h",
 		"names no host",
 		"has a port that is not between 1 and 65535",
@@ -209,6 +215,7 @@ var errorsWithReason = map[string][]string{
 		"holds neither a host nor a CIDR block in its entry %d",
 	},
 	unreachable: {
+		"the write was cut off",
 		"request holds no lease",
 		"lease holds no %s",
 		"holds no readable certificate; copy the file again, whole",
@@ -270,7 +277,7 @@ var verb = regexp.MustCompile(`%[a-z]`)
 func errorFormats(t *testing.T) []errorFormat {
 	t.Helper()
 	var found []errorFormat
-	for _, dir := range []string{".", "internal/settings", "internal/pemtext", "internal/signingkey", "internal/workfront", "internal/session"} {
+	for _, dir := range []string{".", "internal/settings", "internal/pemtext", "internal/signingkey", "internal/workfront", "internal/session", "internal/ledger"} {
 		files, err := filepath.Glob(filepath.Join(dir, "*.go"))
 		if err != nil {
 			t.Fatal(err)

@@ -31,9 +31,6 @@ var foreignWords = []struct {
 	{regexp.MustCompile(`(?i)\bmain story\b`), "core workflow"},
 }
 
-// otherMeanings are what foreignWords find and should not: the storage keys of pending logouts, which are older than the word.
-var otherMeanings = regexp.MustCompile("parked/|^[\"`]parked[\"`]$")
-
 // wordsExempt are the files that hold the words on purpose.
 var wordsExempt = []string{"cmd/dev/lintwords.go", "cmd/dev/lintdocs_test.go"}
 
@@ -63,7 +60,7 @@ func (l *docsLint) goWords(path, text string) {
 		case token.EOF:
 			return
 		case token.COMMENT, token.STRING:
-			l.words(path, file.Line(at), otherMeanings.ReplaceAllString(literal, ""))
+			l.words(path, file.Line(at), literal)
 		default:
 		}
 	}
