@@ -82,7 +82,7 @@ func sessionAnswerFields() map[string]*framework.FieldSchema {
 			Description: "active; gone: Workfront does not know it any more; logout_pending: not logged out yet, will retry; damaged: the storage entry cannot be read; " +
 				"newer: a newer version of the plugin wrote it.",
 		},
-		fieldPendingSince: {Type: framework.TypeTime, Description: "Since when the logout has been pending. Omitted for other states."},
+		fieldPendingSince: {Type: framework.TypeTime, Description: "When the first attempt to log the session out failed. Omitted before that, and for other states."},
 		fieldError:        {Type: framework.TypeString, Description: "Why the storage entry cannot be read. Omitted for other states."},
 	}
 }

@@ -51,8 +51,8 @@ func (v View) Detach(ctx context.Context, id string, lease LeaseID) (Detached, e
 	defer v.unref(e)
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.clear(lease)
 	for {
+		e.clear(lease) // anew: an entry that could not be read in between was forgotten
 		var err error
 		switch {
 		case e.removing != nil:

@@ -399,3 +399,69 @@ func TestLateWriteOfAnotherExpiry(t *testing.T) {
 		wantIndexed(t, m.storage)
 	})
 }
+
+// A session that could not be recorded, and whose end is still being written, is returned again: the late end takes
+// neither its lease nor its life.
+func TestLateEndOfASessionThatWasNotRecorded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMount(t)
+		s := newSession("a")
+		gate := storagetest.NewGate()
+		m.hold(s.ID(), func(h *ledger.Held) {
+			m.storage.Script(storagetest.Rule{
+				On: storagetest.Put, Prefix: "session/", Then: storagetest.Fail(storagetest.ErrBroken),
+			})
+			if err := h.Record(t.Context(), s); err == nil {
+				t.Fatal("the session was recorded")
+			}
+			if began, err := h.BeginEnd(t.Context(), ledger.End{Owed: true}); !began || err != nil {
+				t.Fatalf("end: got %t, %v", began, err)
+			}
+			m.storage.Script(storagetest.Rule{
+				On: storagetest.Put, Prefix: "session/",
+				Then: func(_ context.Context, c storagetest.Call, next storagetest.Next) error {
+					return gate.Hold(t.Context(), c, next)
+				},
+			})
+			if err := h.SetPending(t.Context(), start, true); err == nil {
+				t.Fatal("a write that hangs succeeded")
+			}
+		})
+		m.storage.Script()
+		m.Keep(s.ID())
+		m.record(newSession("a"))
+		if now, _ := m.Peek(s.ID()); now.Lease.IsZero() {
+			m.attach(s.ID())
+		}
+		gate.Open()
+		synctest.Wait()
+		m.restarted().hold(s.ID(), func(h *ledger.Held) {
+			if began, err := h.BeginEnd(t.Context(), ledger.End{}); began || err != nil {
+				t.Errorf("end under a lease: got %t, %v, want nothing begun", began, err)
+			}
+		})
+	})
+}
+
+// An index entry whose deletion may be carried out late is written again with the next end.
+func TestPendingIsMarkedAgain(t *testing.T) {
+	m := newMount(t)
+	s := unleased("a")
+	m.record(s)
+	m.hold(s.ID(), func(h *ledger.Held) {
+		_, err := h.BeginEnd(t.Context(), ledger.End{Owed: true})
+		m.ok(err)
+		m.ok(h.SetPending(t.Context(), start, true))
+		m.storage.Script(storagetest.Rule{
+			On: storagetest.Delete, Prefix: "pending/", Then: storagetest.FailLate(storagetest.ErrBroken),
+		})
+		_ = h.Record(t.Context(), s)
+		m.storage.Script()
+		_, err = h.BeginEnd(t.Context(), ledger.End{Owed: true})
+		m.ok(err)
+		m.ok(h.SetPending(t.Context(), start, true))
+	})
+	if m.storage.Value(t, "pending/"+s.ID()) == "" {
+		t.Error("nothing leads to the pending logout")
+	}
+}

@@ -167,7 +167,7 @@ func (e *entry) setLoaded(s *Session, names []string) {
 func (e *entry) adopt(s *Session) {
 	unleased := *s
 	unleased.Lease = LeaseID{}
-	e.session, e.unstored, e.ending, e.read = &unleased, true, true, true
+	e.session, e.unstored, e.ending, e.read, e.loggedOut = &unleased, true, true, true, false
 }
 
 // Adopt takes over a session that the ledger does not hold, to be ended: a trial's, or one that could not be recorded.
@@ -296,8 +296,11 @@ func (h *Held) Record(ctx context.Context, s *Session) error {
 	if unstored {
 		stored = nil
 	}
-	if stored != nil {
+	switch {
+	case stored != nil:
 		active.Lease = h.ownLeft()
+	case h.uncertain(): // a late write could take this lease back; it never takes back one on a page
+		active.Lease = LeaseID{}
 	}
 	err := h.write(ctx, stored, &active)
 	e.mu.Lock()
@@ -349,35 +352,50 @@ func (h *Held) write(ctx context.Context, known, s *Session) error {
 }
 
 func (h *Held) writeIndexed(ctx context.Context, known, s *Session) error {
+	certain := !h.uncertain()
 	for _, key := range s.indexKeys() {
-		if !known.indexed(key) {
+		if !certain || !known.indexed(key) {
 			if err := h.v.store.mark(ctx, key); err != nil {
 				return err
 			}
 		}
 	}
-	certain := !h.uncertain()
 	if known != nil && *known == *s && certain {
 		return nil
 	}
 	if err := h.v.store.write(ctx, sessionPrefix+h.e.id, s); err != nil {
 		return err
 	}
-	if known == nil {
-		return nil
-	}
 	if !certain && s.State != StateEnding { // else a late write of an end would end s under its leases
 		if err := h.v.store.delete(ctx, pendingPrefix+h.e.id); err != nil {
 			return err
 		}
 	}
+	if known == nil {
+		return nil
+	}
 	for _, key := range known.indexKeys() {
 		if !s.indexed(key) && (certain || key == pendingPrefix+h.e.id) {
-			_ = h.v.store.delete(ctx, key) // else it leads nowhere, and is dropped when it is met
+			_ = h.drop(ctx, key)
 		}
 	}
 	return nil
 }
+
+// drop deletes an index entry that leads nowhere. If that fails, it is dropped when it is met, and may be carried out
+// after it was written again.
+func (h *Held) drop(ctx context.Context, key string) error {
+	err := h.v.store.delete(ctx, key)
+	if err != nil {
+		h.e.mu.Lock()
+		defer h.e.mu.Unlock()
+		h.e.uncertain = true
+	}
+	return err
+}
+
+// DropPending deletes an entry of the index of pending logouts that leads nowhere.
+func (h *Held) DropPending(ctx context.Context) error { return h.drop(ctx, pendingPrefix+h.e.id) }
 
 // End says how a session is ended.
 type End struct {
@@ -452,18 +470,27 @@ func (h *Held) SetGone(ctx context.Context) error {
 // Finish stores the releases that memory knows of. It is for a session that has a lease, or none of whose ends is due.
 func (h *Held) Finish(ctx context.Context) error {
 	h.Want()
-	if err := h.storeReleased(ctx); err != nil {
+	if err := h.storeOwn(ctx); err != nil {
 		return err
 	}
 	return h.v.flush(ctx, h.e)
 }
 
-// storeReleased stores the release of the lease that the session was recorded with.
+// storeReleased stores the release of the lease that the session was recorded with, if it has others: without them, its
+// end does that.
 func (h *Held) storeReleased(ctx context.Context) error {
+	if !h.Leased() {
+		return nil
+	}
+	return h.storeOwn(ctx)
+}
+
+// storeOwn is storeReleased, whether or not the session has other leases.
+func (h *Held) storeOwn(ctx context.Context) error {
 	e := h.e
 	e.mu.Lock()
 	known := e.session
-	due := known != nil && !e.unstored && e.ownReleased() && e.leased()
+	due := known != nil && !e.unstored && e.ownReleased()
 	e.mu.Unlock()
 	if !due {
 		return nil
@@ -556,8 +583,9 @@ func (h *Held) entryKeys(s *Session) []string {
 func (e *entry) forget() {
 	e.session, e.pages, e.odd, e.released = nil, nil, nil, nil
 	e.held, e.changed = 0, 0
-	e.ending, e.regardless, e.loggedOut, e.unstored, e.uncertain, e.due = false, false, false, false, false, false
-	e.read = true
+	e.ending, e.regardless, e.loggedOut, e.unstored, e.uncertain = false, false, false, false, false
+	e.due = e.orphan != nil // Workfront has returned it again, and storage could not be read
+	e.read = !e.due
 }
 
 // RemoveUnreadable deletes what is known of a session whose entry cannot be read: leases, entry, and index entries as

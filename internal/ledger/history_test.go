@@ -565,7 +565,7 @@ func (w *world) maintain(ctx context.Context, v ledger.View) {
 	for _, id := range ids {
 		w.held(ctx, v, id, func(h *ledger.Held) {
 			if h.Session() == nil || !h.Ending() {
-				_ = v.DropPending(ctx, id)
+				_ = h.DropPending(ctx)
 				return
 			}
 			_, _ = w.end(ctx, h, ledger.End{})

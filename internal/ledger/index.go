@@ -60,11 +60,6 @@ func (v View) DropExpiry(ctx context.Context, b Bucket, id string) error {
 // Pending returns the IDs of the sessions whose logout is pending.
 func (v View) Pending(ctx context.Context) ([]string, error) { return v.store.list(ctx, pendingPrefix) }
 
-// DropPending deletes an entry of the index of pending logouts that leads nowhere.
-func (v View) DropPending(ctx context.Context, id string) error {
-	return v.store.delete(ctx, pendingPrefix+id)
-}
-
 // end returns when the bucket ends; ok is false for a name that is none.
 func (b Bucket) end() (end time.Time, ok bool) {
 	n, err := strconv.ParseInt(b.name, 10, 64)

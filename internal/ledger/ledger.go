@@ -54,7 +54,7 @@ type Ledger struct {
 // New returns a Ledger that remembers nothing yet.
 func New() *Ledger { return &Ledger{entries: make(map[string]*entry)} }
 
-// View is a Ledger with the storage that it is kept in, which the SDK lends for each request.
+// View is a Ledger with the storage that it is kept in, which the SDK provides for each request.
 type View struct {
 	*Ledger
 	store store

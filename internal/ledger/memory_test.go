@@ -33,7 +33,7 @@ func TestWhatMemoryKeeps(t *testing.T) {
 		}, true, true},
 		"ending": {func(m *mount, s *ledger.Session, _ ledger.LeaseID) {
 			m.hold(s.ID(), func(h *ledger.Held) { must(h.BeginEnd(m.t.Context(), ledger.End{Regardless: true})) })
-			m.ok(m.DropPending(m.t.Context(), s.ID()))
+			m.hold(s.ID(), func(h *ledger.Held) { m.ok(h.DropPending(m.t.Context())) })
 		}, false, false},
 		"ending, owed": {func(m *mount, s *ledger.Session, _ ledger.LeaseID) {
 			m.hold(s.ID(), func(h *ledger.Held) { must(h.BeginEnd(m.t.Context(), ledger.End{Regardless: true, Owed: true})) })

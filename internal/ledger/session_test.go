@@ -184,7 +184,7 @@ func TestLeasesDecide(t *testing.T) {
 			if gone == "session/" {
 				m.storage.Set(t, "session/"+s.ID(), active)
 			} else {
-				m.ok(m.DropPending(t.Context(), s.ID()))
+				m.hold(s.ID(), func(h *ledger.Held) { m.ok(h.DropPending(t.Context())) })
 			}
 			m = m.restarted()
 			m.Keep(s.ID())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -62,7 +63,7 @@ func (b *Broker) maintain(ctx, begins context.Context, v ledger.View) error {
 	if err != nil {
 		return err
 	}
-	unfinished := v.Unfinished()
+	unfinished := without(v.Unfinished(), pending) // retryPending does those, and counts them
 	idle := b.idleShares()
 	if len(expired) == 0 && len(pending) == 0 && len(unfinished) == 0 && len(idle) == 0 {
 		return nil
@@ -94,8 +95,20 @@ func (b *Broker) finishAll(ctx, begins context.Context, v ledger.View, ids []str
 		if s == nil || h.Leased() && !h.Regardless() || h.OwedInStorage() && !h.LoggedOut() {
 			return h.Finish(ctx)
 		}
-		_, _, err := b.end(ctx, v, h, attempt{End: ledger.End{Owed: true}})
+		_, _, err := b.end(ctx, v, h, attempt{End: ledger.End{Owed: true}, client: b.backgroundClient})
 		return err
+	})
+}
+
+// without returns the IDs that are not among others.
+func without(ids, others []string) []string {
+	if len(ids) == 0 {
+		return nil
+	}
+	slices.Sort(others)
+	return slices.DeleteFunc(ids, func(id string) bool {
+		_, found := slices.BinarySearch(others, id)
+		return found
 	})
 }
 
@@ -131,7 +144,7 @@ func (b *Broker) retryPending(ctx, begins context.Context, v ledger.View, ids []
 	err := b.eachInTurn(ctx, begins, v, ids, newHostTurns(), func(ctx context.Context, h *ledger.Held) error {
 		s := h.Session()
 		if s == nil || !h.Ending() {
-			return v.DropPending(ctx, h.ID())
+			return h.DropPending(ctx)
 		}
 		f, cause, err := b.end(ctx, v, h, attempt{client: b.backgroundClient}) // no reader waits for it
 		if err != nil {

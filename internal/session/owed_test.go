@@ -1,13 +1,16 @@
 package session_test
 
 import (
+	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"vault-plugin-secrets-workfront/internal/await"
 	"vault-plugin-secrets-workfront/internal/ledger"
+	"vault-plugin-secrets-workfront/internal/session"
 	"vault-plugin-secrets-workfront/internal/storagetest"
 	"vault-plugin-secrets-workfront/internal/workfronttest"
 )
@@ -193,5 +196,58 @@ func TestTerminate(t *testing.T) {
 				f.wantNothingLeft()
 			}
 		})
+	}
+}
+
+// A lease that is revoked while the logout is pending is none that Workfront's session could come back to.
+func TestRevocationWhileTheLogoutIsPending(t *testing.T) {
+	for _, shared := range []bool{false, true} {
+		f := newFixture(t)
+		f.source.Shared = shared
+		leases := []*session.Lease{f.issue()}
+		if shared {
+			leases = append(leases, f.issue(), f.issue())
+		}
+		f.logoutsFail()
+		if _, err := f.broker.Terminate(t.Context(), f.storage, leases[0].SessionID); err == nil {
+			t.Fatal("the logout succeeded, want it pending")
+		}
+		for i, l := range leases {
+			f.wantLeases(l, len(leases)-i)
+			f.release(l)
+		}
+		f.wantLeases(leases[0], 0)
+		f.recover()
+		f.wantNothingLeft()
+	}
+}
+
+// A write that failed once does not hide a pending logout from the run that counts it and tells of its end.
+func TestPendingLogoutAfterAFailedWriteIsRetriedOnce(t *testing.T) {
+	f := newFixture(t)
+	var events []session.EventKind
+	f.options.Notify = func(_ context.Context, e session.Event) { events = append(events, e.Kind) }
+	f.broker = f.newBroker()
+	lease := f.issue()
+	f.clock.Advance(time.Minute)
+	f.storage.Script(storagetest.Rule{
+		On: storagetest.Put, Prefix: "session/", Times: 1, Then: storagetest.Fail(storagetest.ErrBroken),
+	})
+	if err := f.broker.Release(t.Context(), f.storage, lease.LeaseRef); !errors.Is(err, storagetest.ErrBroken) {
+		t.Errorf("got %v, want the storage error", err)
+	}
+	f.storage.Script()
+	f.logoutsFail()
+	f.release(lease)
+	before := f.server.Stats().Logouts
+	f.clock.Advance(time.Minute)
+	f.maintain()
+	if got := f.server.Stats().Logouts - before; got != 1 {
+		t.Errorf("logouts in one run: got %d, want 1", got)
+	}
+	f.recover()
+	f.wantAlive(lease, false)
+	if want := []session.EventKind{session.EventLogoutPending, session.EventLogoutFinished}; !slices.Equal(events, want) {
+		t.Errorf("events: got %v, want %v", events, want)
 	}
 }

@@ -223,8 +223,9 @@ func (s *share) install(
 		current, err = s.publish(ctx, v, r, started.ID())
 	}
 	if !current {
-		_, endErr := b.endUnleasedHeld(ctx, v, h, ledger.End{Owed: true})
-		err = errors.Join(err, endErr)
+		if _, endErr := b.endUnleasedHeld(ctx, v, h, ledger.End{Owed: true}); endErr != nil {
+			err = endErr // a failure of storage
+		}
 	}
 	return current, err
 }

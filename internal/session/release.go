@@ -63,7 +63,7 @@ func (b *Broker) endUnleasedHeld(ctx context.Context, v ledger.View, h *ledger.H
 		return true, nil
 	case h.Leased():
 		return false, nil
-	case !s.PendingSince.IsZero() && !h.LoggedOut():
+	case s.Owed && !s.PendingSince.IsZero() && !h.LoggedOut():
 		return true, h.Finish(ctx) // an earlier attempt failed, and maintenance retries
 	}
 	f, _, err := b.end(ctx, v, h, attempt{End: how})
@@ -85,6 +85,19 @@ func (b *Broker) endUnusable(ctx context.Context, v ledger.View, s *ledger.Sessi
 	if _, err := b.endUnleasedHeld(ctx, v, h, ledger.End{Owed: true}); err != nil {
 		b.logger.Error("failed to end a session that cannot be issued; will retry", "session_id", s.ID(), "error", err)
 	}
+}
+
+// releaseMoved is releaseUndelivered without waiting: the session may be the one that is being logged out, and no reader
+// waits for that.
+func (b *Broker) releaseMoved(ctx context.Context, v ledger.View, lease *Lease) {
+	if err := b.begin(); err != nil {
+		b.releaseUndelivered(ctx, v, lease)
+		return
+	}
+	go func() {
+		defer b.inFlight.Done()
+		b.releaseUndelivered(ctx, v, lease)
+	}()
 }
 
 // releaseUndelivered releases a lease that did not reach its reader.

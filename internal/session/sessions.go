@@ -2,7 +2,6 @@ package session
 
 import (
 	"context"
-	"errors"
 	"slices"
 
 	"github.com/hashicorp/vault/sdk/logical"
@@ -52,8 +51,8 @@ func (b *Broker) Terminate(ctx context.Context, storage logical.Storage, id stri
 	}
 	defer h.Release()
 	f, cause, err := b.end(ctx, v, h, attempt{End: ledger.End{Regardless: true, Owed: true}, owed: true, force: true})
-	if f == logoutPending {
-		err = errors.Join(err, cause)
+	if err == nil && f == logoutPending {
+		err = cause
 	}
 	return false, err
 }

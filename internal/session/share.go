@@ -187,7 +187,11 @@ func (s *share) attach(
 			err = ctx.Err()
 		}
 		if err != nil || moved {
-			b.releaseUndelivered(outliving, v, issued)
+			if moved {
+				b.releaseMoved(outliving, v, issued)
+			} else {
+				b.releaseUndelivered(outliving, v, issued)
+			}
 			if err != nil || read {
 				return nil, err
 			}

@@ -129,6 +129,10 @@ func (b *Broker) idleShares() []*share {
 func (s *share) idle() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.idleLocked()
+}
+
+func (s *share) idleLocked() bool {
 	if s.refresh != nil {
 		return false
 	}
@@ -139,27 +143,29 @@ func (s *share) idle() bool {
 	return read && known == nil
 }
 
-// dropIdle drops an idle share from memory, and the hint that names its session from storage.
+// dropIdle drops an idle share from memory, and then the hint that names its session from storage.
 func (s *share) dropIdle(ctx context.Context, v ledger.View) error {
 	b := s.b
 	defer s.lockHint()()
-	hint, err := b.hint(ctx, v, s.name)
-	if err != nil || !s.idle() {
-		return err
+	s.mu.Lock()
+	if s.ended || !s.idleLocked() {
+		s.mu.Unlock()
+		return nil
 	}
-	if hint.SessionID != "" && hint.SessionID == s.currentID() {
-		if err := v.DeleteShared(ctx, s.name); err != nil {
-			return err
-		}
-	}
+	s.ended = true
+	before := s.setCurrentLocked("", "")
 	b.mu.Lock()
 	if b.shares[s.name] == s {
 		delete(b.shares, s.name)
 	}
 	b.mu.Unlock()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.ended = true
-	s.setCurrentLocked("", "")
-	return nil
+	s.mu.Unlock()
+	if before == "" {
+		return nil
+	}
+	hint, err := b.hint(ctx, v, s.name)
+	if err != nil || hint.SessionID != before {
+		return err
+	}
+	return v.DeleteShared(ctx, s.name)
 }
