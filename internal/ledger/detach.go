@@ -181,7 +181,7 @@ func (v View) settle(ctx context.Context, e *entry, number uint64, bits uint64) 
 		err = v.store.writePage(ctx, e.id, number, p.n, left)
 	}
 	if IsDamaged(err) {
-		return nil // noted; whoever releases a lease on it is told
+		return nil // noted; the release of a lease on it returns it
 	}
 	return err
 }
