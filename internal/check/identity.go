@@ -13,7 +13,7 @@ import (
 const nothingCompared = ", not compared with Workfront's session resource, which did not answer as documented"
 
 // uncompared is compare where the session resource gave no answer. That decides nothing: Adobe's OpenAPI document
-// declares the resource, but nobody is known to have asked with a session from a JWT.
+// declares the resource, but no client is known to have asked with a session from a JWT.
 func (r *run) uncompared() (string, error) {
 	r.observe("nothing to compare with the settings")
 	return nothingCompared, nil

@@ -16,7 +16,7 @@ func (f *fixture) onAMachine() {
 	f.broker = f.newBroker()
 }
 
-// A machine was suspended: its sessions have expired meanwhile, although its monotonic clock has not moved.
+// A machine was suspended: its sessions have expired in the meantime, although its monotonic clock has not moved.
 func TestSuspendedMachine(t *testing.T) {
 	t.Run("shared", func(t *testing.T) {
 		f := newSharedFixture(t)

@@ -205,7 +205,7 @@ func TestRefusalsQuoteNoSecret(t *testing.T) {
 	}
 }
 
-// What is shown is the same whatever was sent, so nobody who chooses what Workfront repeats can ask for the secret.
+// What is shown is the same whatever was sent, so no one can ask for the secret by choosing what Workfront repeats.
 func TestRefusalsDoNotDependOnTheSecret(t *testing.T) {
 	t.Parallel()
 	for _, form := range secretForms {

@@ -9,7 +9,7 @@ import (
 )
 
 // Identity is what Workfront says of a session. Members that it does not state, or not in a known form, are empty:
-// nobody is known to have asked with a session from a JWT, so what is missing decides nothing. The IDs are to be
+// no client is known to have asked with a session from a JWT, so what is missing decides nothing. The IDs are to be
 // compared, and never shown: they are what the answer says, and that could be anything, even the token.
 type Identity struct {
 	UserID      string
