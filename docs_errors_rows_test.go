@@ -14,12 +14,14 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/hashicorp/vault/sdk/logical"
 
 	"vault-plugin-secrets-workfront/internal/session"
 	"vault-plugin-secrets-workfront/internal/settings"
+	"vault-plugin-secrets-workfront/internal/storagetest"
 	"vault-plugin-secrets-workfront/internal/workfronttest"
 )
 
@@ -308,7 +310,7 @@ func tokenErrors() []errorRow {
 		},
 		{outOfTimeRequest("config"), "Raise Vault's `max_request_duration` above `request_timeout`."},
 		{
-			outOfTimeRequest("sessions/" + strings.Repeat("0", 32)),
+			slowStorage("sessions/" + strings.Repeat("0", 32)),
 			"Try again. A call to Vault's storage may take five seconds: check its backend. The same for " +
 				"`write`, `delete` and `list`, and for another call that works on the session.",
 		},
@@ -363,6 +365,19 @@ func outOfTimeRequest(path string) errorRequest {
 		return m.backend.HandleRequest(ctx, &logical.Request{
 			Operation: opRead, Path: path, Storage: outOfTime(m), MountPoint: testMount,
 		})
+	}
+}
+
+// slowStorage reads a path of a storage that does not answer.
+func slowStorage(path string) errorRequest {
+	return func(m *mount, _ *standIn) (resp *logical.Response, err error) {
+		synctest.Test(m.t, func(t *testing.T) {
+			storage := storagetest.Over(m.storage, storagetest.Rule{On: storagetest.Get, Then: storagetest.Hang})
+			resp, err = m.backend.HandleRequest(t.Context(), &logical.Request{
+				Operation: opRead, Path: path, Storage: storage, MountPoint: testMount,
+			})
+		})
+		return resp, err
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/hashicorp/vault/sdk/logical"
 
@@ -69,15 +68,13 @@ func outOfTime(m *mount) logical.Storage {
 }
 
 func TestRequestThatIsOutOfTime(t *testing.T) {
-	m, _ := ready(t, nil)
-	ctx, cancel := context.WithDeadline(t.Context(), time.Now())
-	defer cancel()
-	_, err := m.backend.HandleRequest(ctx, &logical.Request{
-		Operation: logical.ReadOperation, Path: "config", Storage: outOfTime(m), MountPoint: testMount,
-	})
-	var coded logical.HTTPCodedError
-	if !errors.As(err, &coded) || coded.Code() != 503 || strings.Contains(err.Error(), "rpc") {
-		t.Errorf("got %v, want a 503 in plain words", err)
+	m, w := ready(t, nil)
+	for _, path := range []string{"config", "sessions/" + strings.Repeat("0", 32)} {
+		_, err := outOfTimeRequest(path)(m, w)
+		var coded logical.HTTPCodedError
+		if !errors.As(err, &coded) || coded.Code() != 503 || !strings.Contains(err.Error(), "max_request_duration") {
+			t.Errorf("%s: got %v, want a 503 that names max_request_duration", path, err)
+		}
 	}
 }
 

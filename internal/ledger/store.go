@@ -25,14 +25,14 @@ func (e *TimeoutError) Error() string {
 // store is storage whose calls end: within callLimit, whatever storage does.
 type store struct{ storage logical.Storage }
 
-// limited calls do, and gives it up after callLimit. A read ends with ctx as well. A write does not, because whether it
-// was carried out must be known.
-func limited[T any](ctx context.Context, what string, do func(ctx context.Context) (T, error)) (T, error) {
+// limited calls do, and gives it up after callLimit. A read ends with the request's context as well, and returns its
+// error. A write does not, because whether it was carried out must be known.
+func limited[T any](request context.Context, what string, do func(ctx context.Context) (T, error)) (T, error) {
 	type result struct {
 		value T
 		err   error
 	}
-	ctx, cancel := context.WithTimeout(ctx, callLimit)
+	ctx, cancel := context.WithTimeout(request, callLimit)
 	defer cancel()
 	done := make(chan result, 1)
 	go func() {
@@ -46,16 +46,17 @@ func limited[T any](ctx context.Context, what string, do func(ctx context.Contex
 		if !ok {
 			runtime.Goexit() // as do did; x/sync/singleflight hands it on, too
 		}
-		if r.err != nil {
-			if errors.Is(r.err, context.DeadlineExceeded) && ctx.Err() != nil {
-				return none, &TimeoutError{what}
-			}
+		switch {
+		case r.err == nil:
+			return r.value, nil
+		case ctx.Err() != nil && request.Err() == nil: // whatever form gRPC gave the error
+			return none, &TimeoutError{what}
+		default:
 			return none, fmt.Errorf("%s: %w", what, r.err)
 		}
-		return r.value, nil
 	case <-ctx.Done():
-		if errors.Is(ctx.Err(), context.Canceled) {
-			return none, ctx.Err()
+		if err := request.Err(); err != nil {
+			return none, fmt.Errorf("%s: %w", what, err)
 		}
 		return none, &TimeoutError{what}
 	}
