@@ -102,8 +102,8 @@ mutants: bin/gremlins ## Change the code one line at a time and list what no tes
 	done
 
 .PHONY: fuzz
-fuzz: $(DEV) ## Fuzz what comes from outside for five minutes in all (FUZZ_SECONDS)
-	$(DEV) fuzz
+fuzz: need ## Fuzz what comes from outside for five minutes in all (FUZZ_SECONDS)
+	scripts/fuzz.sh
 
 .PHONY: soak
 soak: need-test $(DEV) ## Mixed load with faults at random in a real Vault for SOAK_TIME (10m): nothing may grow; SEED repeats the choices

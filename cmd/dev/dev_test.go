@@ -5,7 +5,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 )
@@ -117,15 +116,6 @@ mod/internal/x/x.go:3.1,4.2 1 0
 	}
 	if !strings.Contains(out.String(), "  80.0 %      5 statements  internal/ in total\n") {
 		t.Errorf("printed\n%s", out.String())
-	}
-}
-
-func TestFuzzTargets(t *testing.T) {
-	const list = "FuzzA\nFuzzB\nok  \tmod/a\t0.1s\n" +
-		"?   \tmod/b\t[no test files]\nok  \tmod/c\t0.1s\nFuzzC\nok  \tmod/d\t0.1s\n"
-	want := []fuzzed{{pkg: "mod/a", name: "FuzzA"}, {pkg: "mod/a", name: "FuzzB"}, {pkg: "mod/d", name: "FuzzC"}}
-	if got := parseTargets(list); !slices.Equal(got, want) {
-		t.Errorf("got %v, want %v", got, want)
 	}
 }
 

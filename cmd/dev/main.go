@@ -22,7 +22,6 @@ const usage = `usage: dev COMMAND
   up                     leave a Vault running with the plugin set up
   bench                  run the benchmark (QUICK, PARTS, PROFILE)
   soak [FLAGS]           run the soak; FLAGS are those of test/soak
-  fuzz                   run every fuzz target for its share of FUZZ_SECONDS
   lint-docs              check the words, links and length of the pages
   lint-links             ask for the pages elsewhere that the pages link to
   test-docs [PAGE...]    run the blocks of README.md and docs/ that are marked as runnable, against the simulator
@@ -79,8 +78,6 @@ func run(ctx context.Context, args []string) error {
 		return bench(ctx)
 	case "soak":
 		return soak(ctx, args)
-	case "fuzz":
-		return fuzz(ctx)
 	case "lint-docs":
 		return lintDocs(".")
 	case "lint-links":

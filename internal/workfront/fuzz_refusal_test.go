@@ -7,9 +7,8 @@ import (
 	"testing"
 )
 
-// FuzzRefusalQuotes marks a secret, spells it in one way and the result in another, and looks for it
-// in what is told of the
-// refusal that quotes it, wherever that is cut.
+// FuzzRefusalQuotes marks a secret, spells it in one way and the result in another, and looks for it in what is told of
+// the refusal that quotes it, wherever that is cut.
 func FuzzRefusalQuotes(f *testing.F) {
 	// Without vowels and small numbers, no secret is made of words of the vocabulary.
 	const alphabet = "6789BCFGHJKLMNPQRVWXZbcfghjklmnpqrvwxz"
@@ -40,7 +39,8 @@ func FuzzRefusalQuotes(f *testing.F) {
 		body := strings.ReplaceAll(frames[int(frame)%len(frames)], "%", quoted)
 		got := refusalFor(t, secret.String(), http.StatusUnauthorized, body)
 		checkHoldsNone(t, got.Error(), secret.String())
-		told := strings.ReplaceAll(got.Error(), "the client is unknown", "|")
+		// The words of the vocabulary that stand around the secret are ours.
+		told := strings.NewReplacer("the client is unknown", "|", "client_secret", "|").Replace(got.Error())
 		for i := 0; i+12 <= len(spelled); i++ {
 			if part := spelled[i : i+12]; !strings.ContainsAny(part, " \t\r\n") && strings.Contains(told, part) {
 				t.Errorf("got %q, want nothing of %q in it", told, spelled)
