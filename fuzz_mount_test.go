@@ -8,6 +8,7 @@ import (
 	"maps"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/vault/sdk/logical"
@@ -94,6 +95,7 @@ func (m *fuzzedMount) start(f *testing.F, config map[string]any, private string)
 	m.sessionID, m.lease = resp.Data[fieldSessionID].(string), resp.Secret.InternalData
 	m.token = resp.Data[fieldAccessToken].(string)
 	m.entries = contents(f, storage)
+	m.clock.Advance(time.Minute) // an input that logs out a session that is young waits to be told so twice
 }
 
 // backend makes a backend and its storage, as a start of the plugin would find it.

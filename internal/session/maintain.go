@@ -93,7 +93,10 @@ func (b *Broker) finishAll(ctx, begins context.Context, v ledger.View, ids []str
 		}
 		s := h.Session()
 		if s == nil || h.Leased() && !h.Regardless() || h.OwedInStorage() && !h.LoggedOut() {
-			return h.Finish(ctx)
+			if err := h.Finish(ctx); err != nil || s == nil || h.Leased() || h.OwedInStorage() {
+				return err
+			}
+			// The releases that were left to store were those of the last leases.
 		}
 		_, _, err := b.end(ctx, v, h, attempt{End: ledger.End{Owed: true}, client: b.backgroundClient})
 		return err

@@ -145,6 +145,29 @@ func TestReleaseReportsUnreadableStorage(t *testing.T) {
 	f.wantNothingLeft()
 }
 
+// Maintenance stores a release that storage did not take. Of the last lease, it ends the session as well, also if what
+// the list of pages says is that others may be left.
+func TestMaintenanceEndsASessionWithItsLastRelease(t *testing.T) {
+	f := newFixture(t)
+	f.source.Role, f.source.Shared = "r", true
+	b := &books{}
+	toRevokeTogether(f, b)
+	last := b.revoked[0] // on one page with the next ones
+	for _, lease := range b.revoked[1:] {
+		f.release(lease)
+	}
+	f.broker = f.newBroker()
+	f.storage.Script(readsFail)
+	if err := f.broker.Release(t.Context(), f.storage, last.LeaseRef); !errors.Is(err, storagetest.ErrBroken) {
+		t.Errorf("got %v, want the storage error", err)
+	}
+	f.storage.Script()
+	f.maintain()
+	f.wantAlive(last, false)
+	f.release(last) // as Vault repeats it
+	f.wantNothingLeft()
+}
+
 // The reader leaves, and storage fails when the session is to be ended again.
 func TestReaderLeavesAndStorageFails(t *testing.T) {
 	f := newFixture(t)
