@@ -119,7 +119,7 @@ func (k *soak) excuse(began time.Time, err error, expected []failure) string {
 		return restarting
 	case answer.StatusCode == http.StatusBadGateway && happened(faulty):
 		return "502"
-	case answer.StatusCode == http.StatusServiceUnavailable && strings.Contains(text, "calls are under way") && happened(faulty):
+	case answer.StatusCode == http.StatusServiceUnavailable && noTurn(text) && happened(faulty):
 		return "waited in vain"
 	case answer.StatusCode == http.StatusBadRequest && strings.Contains(text, "workfront refused the request") && happened(faulty):
 		return "refused"
@@ -129,6 +129,11 @@ func (k *soak) excuse(began time.Time, err error, expected []failure) string {
 		return sameSession
 	}
 	return ""
+}
+
+// noTurn reports whether a call was not sent, because others were under way or Workfront asked for a pause.
+func noTurn(text string) bool {
+	return strings.Contains(text, "calls are under way") || strings.Contains(text, "limits the number of calls (HTTP status 429) and asks for none")
 }
 
 // aboutToEnd tells whether a read failed because Workfront returned a session that is about to expire, or has expired.

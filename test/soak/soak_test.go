@@ -54,6 +54,7 @@ func TestAnswersAreJudged(t *testing.T) {
 	answer := func(status int, text string) error {
 		return &api.ResponseError{StatusCode: status, Errors: []string{text}}
 	}
+	const pause = "Workfront limits the number of calls (HTTP status 429) and asks for none in the next 1s; try again then"
 	noRole := failure{http.StatusBadRequest, "does not exist", "no role"}
 	for name, c := range map[string]struct {
 		happened string // before and during the operation
@@ -70,6 +71,8 @@ func TestAnswersAreJudged(t *testing.T) {
 		"refused":                      {"", false, answer(400, "workfront refused the request with HTTP status 403"), ""},
 		"no turn in a fault":           {faulty, false, answer(503, "8 calls are under way, max_connections is 8"), "waited in vain"},
 		"no turn":                      {"", false, answer(503, "8 calls are under way, max_connections is 8"), ""},
+		"a pause in a fault":           {faulty, false, answer(503, pause), "waited in vain"},
+		"a pause":                      {"", false, answer(503, pause), ""},
 		"503 of another kind":          {faulty, false, answer(503, "the plugin is shutting down"), ""},
 		"500 in a restart":             {restarting, false, answer(500, "plugin is shut down"), restarting},
 		"500 after a restart":          {restarting, true, answer(500, "plugin is shut down"), ""},
